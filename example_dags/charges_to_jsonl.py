@@ -1,0 +1,39 @@
+"""A scheduled ETL: every charge, once, as a line of JSON in object storage."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+from airflow.sdk import ObjectStoragePath, Variable, dag, task
+
+from airflow_provider_stripe_lite.hooks import StripeHook
+from airflow_provider_stripe_lite.sensors import StripeNewChargeSensor
+
+
+@dag(schedule=timedelta(minutes=10), start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1)
+def stripe_charges_to_jsonl():
+    """Writes the charges of each window to a file of its own, so that a retry or a clear writes the same file again.
+
+    The window travels by reference: no charge passes through XCom, and one page at a time is in memory. Where to
+    write is the Variable ``stripe_charges_path`` (``s3://conn@bucket/charges``, ``file:///…``).
+    """
+    window = StripeNewChargeSensor(
+        task_id="window", output="window", max_items=10_000, mode="reschedule", soft_fail=True, retries=3
+    )
+
+    @task(retries=3)
+    def load(window: dict) -> int:
+        folder = ObjectStoragePath(Variable.get("stripe_charges_path", default="file:///tmp/stripe_charges"))
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = 0
+        with (folder / f"{window['from']['until']}-{window['until']}.jsonl").open("w") as file:
+            for charge in StripeHook().read_window("charge", window):
+                file.write(json.dumps(charge) + "\n")
+                lines += 1
+        return lines
+
+    load(window.output)
+
+
+stripe_charges_to_jsonl()

@@ -1,0 +1,38 @@
+"""When a customer is added, without a schedule: every batch of new customers starts a run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow.sdk import dag, get_current_context, task
+
+from airflow_provider_stripe_lite.hooks import StripeHook
+from airflow_provider_stripe_lite.triggers import event_windows, stripe_asset
+
+
+@dag(
+    schedule=[stripe_asset("stripe_customers", feed="customer")],
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+)
+def stripe_customer_events():
+    """The triggerer looks every two minutes; no worker waits, and nothing runs while nobody has come.
+
+    The event holds a window and ids, no contents: the rows are read here. However many DAGs have the asset in their
+    schedule, Stripe is asked once.
+    """
+
+    @task(retries=3)
+    def welcome() -> list[str]:
+        hook, greeted = StripeHook(), []
+        for window in event_windows(get_current_context()):
+            for customer in hook.read_window("customer", window):
+                print(f"Welcome, {customer['id']} (announced in {window['id']})")
+                greeted.append(customer["id"])
+        return greeted
+
+    welcome()
+
+
+stripe_customer_events()

@@ -1,0 +1,522 @@
+"""The two triggers: an alarm clock that wakes sensors, and a watcher whose events are not lost."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import Variable
+from airflow.sdk.execution_time.comms import (
+    ErrorResponse,
+    GetVariable,
+    GetVariableKeys,
+    OKResponse,
+    PutVariable,
+    VariableKeysResult,
+    VariableResult,
+)
+from airflow.sdk.execution_time.supervisor import set_supervisor_comms
+from airflow.triggers.shared_stream import AckTimeout, SharedStreamManager
+
+from airflow_provider_stripe_lite.errors import StripeInputError
+from airflow_provider_stripe_lite.hooks import StripeHook
+from airflow_provider_stripe_lite.sensors import StripeNewObjectSensor
+from airflow_provider_stripe_lite.triggers import (
+    StripeAlarmTrigger,
+    StripeNewObjectTrigger,
+    event_windows,
+    stripe_asset,
+)
+from tests.airflow.conftest import NOW, Clock, Connect
+from tests.fake_stripe import FakeStripe
+
+TICK = 0.02  # seconds between two looks
+ALARM = {"feed": "customer", "stripe_conn_id": "stripe_default", "since": NOW, "settle": 60, "poll_interval": TICK}
+WATCHER = {
+    "name": "customers",
+    "feed": "customer",
+    "stripe_conn_id": "stripe_default",
+    "poll_interval": TICK,
+    "settle": 60,
+    "start_from": datetime.fromtimestamp(NOW, UTC).isoformat(),
+}
+VARIABLE = "stripe_asset_customers"
+
+
+class Supervisor:
+    """What a trigger finds on the other side of its process: the Variables, which may be out of reach for a while."""
+
+    def __init__(self) -> None:
+        self.variables: dict[str, str | None] = {}
+        self.unreachable = 0
+        self.refused = 0
+
+    def send(self, message: Any) -> Any:
+        """Answer one message, as the triggerer's supervisor does."""
+        if self.unreachable > 0:
+            self.unreachable -= 1
+            self.refused += 1
+            return ErrorResponse()
+        if isinstance(message, GetVariableKeys):
+            keys = [key for key in self.variables if key.startswith(message.prefix or "")]
+            return VariableKeysResult(keys=keys, total_entries=len(keys))
+        if isinstance(message, GetVariable) and message.key in self.variables:
+            return VariableResult(key=message.key, value=self.variables[message.key])
+        if isinstance(message, PutVariable):
+            self.variables[message.key] = message.value
+            return OKResponse(ok=True)
+        return ErrorResponse()
+
+    async def asend(self, message: Any) -> Any:
+        """The same on an event loop."""
+        return self.send(message)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The watcher's position, as saved."""
+        return json.loads(self.variables.get(VARIABLE) or "{}")
+
+
+@pytest.fixture
+def supervisor() -> Iterator[Supervisor]:
+    """The other side of the process."""
+    with set_supervisor_comms(Supervisor()):
+        from airflow.sdk.execution_time import task_runner
+
+        yield task_runner.SUPERVISOR_COMMS
+
+
+def run(main: Coroutine[Any, Any, Any], seconds: float = 20) -> Any:
+    """Run to the end, but not for ever."""
+    return asyncio.run(asyncio.wait_for(main, seconds))
+
+
+async def until(condition: Callable[[], Any], seconds: float = 10) -> None:
+    """Wait for something to come true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come true"
+        await asyncio.sleep(TICK / 4)
+
+
+# --- Both
+
+
+@pytest.mark.parametrize(("trigger", "kwargs"), [(StripeAlarmTrigger, ALARM), (StripeNewObjectTrigger, WATCHER)])
+def test_a_trigger_survives_the_database(trigger: Any, kwargs: dict[str, Any]) -> None:
+    """Path and arguments are JSON, name the class, and make the same trigger again; an unknown argument is refused."""
+    path, arguments = trigger(**kwargs).serialize()
+    assert path == f"{trigger.__module__}.{trigger.__qualname__}"
+    assert arguments == kwargs == json.loads(json.dumps(arguments))
+    assert trigger(**arguments).serialize() == (path, arguments)
+    with pytest.raises(TypeError):
+        trigger(**kwargs, unknown=1)
+
+
+def test_what_matters_to_the_look_is_the_sensor_s(stripe: FakeStripe) -> None:
+    """Every argument of the alarm but `since` is one of the sensor's, so the two cannot drift apart."""
+    sensor = set(inspect.signature(StripeNewObjectSensor).parameters) | {"poll_interval"}  # there: poke_interval
+    assert set(StripeAlarmTrigger(**ALARM).serialize()[1]) - {"since"} <= sensor
+
+
+# --- The alarm
+
+
+def comes(fake: FakeStripe, clock: Clock) -> Callable[[Any], None]:
+    """An object comes, and a minute and more passes."""
+
+    def hook(request: Any) -> None:
+        fake.create("customer", created=NOW + 1)
+        clock.now += 100
+
+    return hook
+
+
+async def fire(**kwargs: Any) -> Any:
+    """Let an alarm run until it fires."""
+    async for event in StripeAlarmTrigger(**(ALARM | kwargs)).run():
+        return event.payload
+    return None
+
+
+def test_the_alarm_fires_when_something_is_new(stripe: FakeStripe, clock: Clock) -> None:
+    """It looks, sees nothing, looks again, and fires when an object has come."""
+    stripe.fault(path="/v1/customers", skip=2, hook=comes(stripe, clock))
+    assert run(fire()) == {"feed": "customer"}
+    assert len(stripe.requests) == 4  # by the third, Stripe's clock is not known to have moved
+    assert all(dict(request.query)["limit"] == "1" for request in stripe.requests)
+
+
+async def looks_on(fake: FakeStripe, **kwargs: Any) -> None:
+    """Pass if an alarm has not fired after its third look."""
+    alarm = asyncio.create_task(fire(**kwargs))
+    await until(lambda: len(fake.requests) > 3 or alarm.done())
+    assert not alarm.done()
+    alarm.cancel()
+
+
+@pytest.mark.parametrize("age", [None, 1, 1000])
+def test_the_alarm_does_not_fire_for_what_is_old(stripe: FakeStripe, age: int | None) -> None:
+    """No object, or only such as were there before its position: it goes on looking."""
+    if age:
+        stripe.create("customer", created=NOW - age)
+    run(looks_on(stripe))
+
+
+def test_the_alarm_does_not_fire_for_what_is_not_settled(stripe: FakeStripe, clock: Clock) -> None:
+    """An object that the worker could not hand over yet does not wake it, by Stripe's clock; later it does."""
+    clock.now = time.time()
+    start = int(clock.now)
+    stripe.create("customer", created=start + 1)
+    run(looks_on(stripe, since=start))
+    clock.now += 100  # Stripe's clock is far ahead of ours, which the second look knows
+    assert run(fire(since=start)) == {"feed": "customer"}
+
+
+@pytest.mark.parametrize("status", [401, 403, 400])
+def test_the_alarm_fires_for_what_the_worker_must_see(stripe: FakeStripe, status: int) -> None:
+    """A permanent error wakes the sensor, which meets it itself and fails with its type."""
+    stripe.fault(path="/v1/customers", status=status, body={"error": {"message": "no"}}, every=1)
+    assert run(fire()) == {"feed": "customer"}
+    assert len(stripe.requests) == 1
+
+
+def test_the_alarm_fires_when_the_connection_is_gone(connect: Connect) -> None:
+    """So does a connection that has been deleted meanwhile."""
+    assert run(fire(stripe_conn_id="nowhere")) == {"feed": "customer"}
+
+
+def test_the_alarm_keeps_passing_failures_to_itself(stripe: FakeStripe, clock: Clock) -> None:
+    """Four server errors in a row are nobody's business; the fifth wakes the sensor."""
+    stripe.fault(path="/v1/customers", status=503, times=4)
+    stripe.fault(path="/v1/customers", skip=2, hook=comes(stripe, clock))
+    assert run(fire()) == {"feed": "customer"}
+    assert len(stripe.requests) == 8
+    stripe.requests.clear()
+    stripe.fault(path="/v1/customers", status=503, every=1)
+    assert run(fire(since=NOW + 100)) == {"feed": "customer"}
+    assert len(stripe.requests) == 5
+
+
+def test_waiting_sensors_share_their_looks(stripe: FakeStripe, clock: Clock) -> None:
+    """Thirty sensors that wait for the same feed of one connection cost one call for each look, not thirty."""
+    stripe.fault(path="/v1/customers", skip=2, hook=comes(stripe, clock))
+
+    async def all_of_them() -> Any:
+        return await asyncio.gather(*(fire(since=NOW - number) for number in range(30)))
+
+    assert run(all_of_them()) == [{"feed": "customer"}] * 30
+    assert len(stripe.requests) == 4
+
+
+def test_an_alarm_without_a_position_only_waits(stripe: FakeStripe) -> None:
+    """Where the call limit kept the worker from polling, the trigger does not call either."""
+    start = time.monotonic()
+    assert run(fire(since=None, poll_interval=0.1)) == {"feed": "customer"}
+    assert time.monotonic() - start >= 0.1
+    assert stripe.requests == []
+
+
+def test_an_alarm_waits_for_the_call_limit(fake: FakeStripe, connect: Connect) -> None:
+    """Its looks are calls as well: they keep to the limit of the connection, without holding a thread."""
+    connect(extra={"rate_limit_calls": 1, "rate_limit_period": 0.5})
+    fake.create("customer", created=NOW)
+    StripeHook().client.get("/v1/balance")
+    start = time.monotonic()
+    assert run(fire()) == {"feed": "customer"}
+    assert time.monotonic() - start > 0.4
+
+
+# --- The watcher
+
+
+class Triggerer:
+    """What the triggerer does for a watcher: its shared stream, and the news that an event is in the database."""
+
+    def __init__(self, **options: Any) -> None:
+        self._trigger = StripeNewObjectTrigger(**WATCHER)
+        self._key = self._trigger.shared_stream_key()
+        self._manager = SharedStreamManager(**options)
+        stream = self._manager.subscribe(trigger_id=1, trigger=self._trigger, key=self._key)
+        self._events = self._trigger.filter_shared_stream(stream)
+        self._stored: list[int] = []
+
+    async def event(self) -> dict[str, Any]:
+        """The next event; it is not in the database yet."""
+        payload = (await anext(self._events)).payload
+        number = self._manager.bind_pending_event(trigger_id=1, key=self._key)
+        assert number is not None, "the stream is not in ack mode"
+        self._stored.append(number)
+        return dict(payload)
+
+    def store(self) -> None:
+        """All events so far are in the database."""
+        self._manager.confirm_persisted(self._stored)
+
+
+@asynccontextmanager
+async def triggerer(**options: Any) -> AsyncIterator[Triggerer]:
+    """A triggerer that is killed in the end."""
+    running = Triggerer(**options)
+    try:
+        yield running
+    finally:
+        await running._manager.stop_all()
+
+
+@asynccontextmanager
+async def going_on(running: Triggerer) -> AsyncIterator[asyncio.Task[dict[str, Any]]]:
+    """The triggerer asks for the next event, while something else happens."""
+    task = asyncio.create_task(running.event())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+def test_the_position_is_saved_when_the_event_is_stored(
+    stripe: FakeStripe, clock: Clock, supervisor: Supervisor
+) -> None:
+    """Not before: until Airflow has the event in its database, the saved position is that from before it."""
+    made = stripe.create_many("customer", 3, created=NOW)
+    clock.now += 100
+
+    async def main() -> None:
+        async with triggerer() as running:
+            payload = await running.event()
+            assert payload["ids"] == made
+            async with going_on(running):
+                await asyncio.sleep(10 * TICK)
+                assert supervisor.state["from"] == {"until": NOW, "anchor": None}
+                running.store()
+                await until(lambda: supervisor.state["to"] is None)
+                assert supervisor.state["from"] == {"until": NOW + 40, "anchor": made[-1]}
+
+    run(main())
+
+
+def test_an_event_that_was_not_stored_comes_again(stripe: FakeStripe, clock: Clock, supervisor: Supervisor) -> None:
+    """After a crash the very same window is announced again, also when more has come; then what has come."""
+    made = stripe.create_many("customer", 3, created=NOW)
+    clock.now += 100
+
+    async def main() -> None:
+        async with triggerer() as running:
+            first = await running.event()
+        more = stripe.create_many("customer", 2, created=int(clock.now))
+        clock.now += 100
+        async with triggerer() as running:
+            assert await running.event() == first
+            running.store()
+            second = await running.event()
+        assert (first["ids"], second["ids"]) == (made, more)
+        assert second["id"] != first["id"]
+
+    run(main())
+
+
+def test_an_event_that_could_not_be_stored_comes_again(
+    stripe: FakeStripe, clock: Clock, supervisor: Supervisor
+) -> None:
+    """When Airflow gives up on an event, the stream ends without saving; the next one announces it again."""
+    made = stripe.create_many("customer", 3, created=NOW)
+    clock.now += 100
+
+    async def main() -> None:
+        async with triggerer(ack_timeout=0.1) as running:
+            first = await running.event()
+            with pytest.raises(AckTimeout):
+                await running.event()
+        assert supervisor.state["from"] == {"until": NOW, "anchor": None}
+        async with triggerer() as running:
+            assert await running.event() == first
+        assert first["ids"] == made
+
+    run(main())
+
+
+def test_the_start_is_durable_before_the_first_event(
+    stripe: FakeStripe, clock: Clock, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """start_from="now" is when the watcher first ran: one that is killed before it found anything does not move on."""
+    monkeypatch.setitem(WATCHER, "start_from", "now")
+    clock.now = time.time()
+
+    async def main() -> None:
+        async with triggerer() as running, going_on(running):
+            await until(lambda: stripe.requests)
+        start = supervisor.state["from"]["until"]
+        assert abs(start - time.time()) < 5
+        made = stripe.create_many("customer", 2, created=start + 1)
+        clock.now += 1000
+        async with triggerer() as running:
+            assert (await running.event())["ids"] == made
+
+    run(main())
+
+
+def test_a_position_that_cannot_be_read_is_not_a_first_start(
+    stripe: FakeStripe, clock: Clock, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow says "no such Variable" also when its API is out of reach: the watcher then waits for its position."""
+    made = stripe.create_many("customer", 2, created=NOW)
+    clock.now += 100
+
+    async def main() -> None:
+        async with triggerer() as running:
+            assert (await running.event())["ids"] == made
+        monkeypatch.setitem(WATCHER, "start_from", "now")
+        supervisor.unreachable = 5
+        async with triggerer() as running:
+            assert (await running.event())["ids"] == made
+        assert supervisor.refused == 5
+
+    run(main())
+
+
+def test_a_burst_is_one_event(stripe: FakeStripe, clock: Clock, supervisor: Supervisor) -> None:
+    """250 objects are one event of ids and a window, without contents; the window reads the objects."""
+    made = stripe.create_many("customer", 250, created=NOW, spread=20, email="jenny@example.com")
+    clock.now += 100
+
+    async def main() -> dict[str, Any]:
+        async with triggerer() as running:
+            return await running.event()
+
+    payload = run(main())
+    assert payload["ids"] == made
+    assert set(payload) == {"id", "feed", "account", "mode", "from", "until", "count", "ids"}
+    assert "jenny" not in json.dumps(payload)
+    assert [item["id"] for item in StripeHook().read_window("customer", payload)] == made
+
+
+def test_the_watcher_does_not_end(stripe: FakeStripe, clock: Clock, supervisor: Supervisor) -> None:
+    """Airflow restarts a watcher that ends every few seconds, so errors of any kind only make it wait longer."""
+    made = stripe.create_many("customer", 2, created=NOW)
+    clock.now += 100
+    stripe.fault(path="/v1/customers", status=401, body={"error": {"message": "no"}}, times=2)
+    stripe.fault(path="/v1/customers", status=503)
+    stripe.fault(path="/v1/customers", status=200, body="<html>", saved=False)
+
+    async def main() -> None:
+        async with triggerer() as running:
+            assert (await running.event())["ids"] == made
+
+    run(main())
+    assert len(stripe.requests) == 5
+
+
+def test_what_a_trigger_logs_in_a_thread_is_in_its_context(
+    stripe: FakeStripe, clock: Clock, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow tells by a context variable to which trigger a line belongs; the threads see it."""
+    trigger = ContextVar[int | None]("trigger", default=None)
+    seen: list[Any] = []
+    original = StripeHook.client_for
+
+    def client_for(self: StripeHook, *args: Any, **kwargs: Any) -> Any:
+        seen.append(trigger.get())
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(StripeHook, "client_for", client_for)
+
+    async def main() -> None:
+        trigger.set(7)
+        async with triggerer():
+            await until(lambda: seen)
+
+    run(main())
+    assert set(seen) == {7}
+
+
+def test_the_triggerer_ends_although_its_supervisor_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the supervisor dies while the watcher asks it for the Variable, Airflow leaves that call without end."""
+    asked, silence = threading.Event(), threading.Event()
+
+    def get(*_: Any, **__: Any) -> None:
+        asked.set()
+        silence.wait()
+
+    monkeypatch.setattr(Variable, "get", get)
+
+    async def main() -> None:
+        async with triggerer():
+            await until(asked.is_set)
+
+    process = threading.Thread(target=run, args=(main(),), daemon=True)
+    process.start()
+    process.join(10)
+    ended = not process.is_alive()
+    silence.set()
+    assert asked.is_set()
+    assert ended
+
+
+def test_a_position_of_another_account_is_not_gone_on_from(
+    stripe: FakeStripe, clock: Clock, supervisor: Supervisor, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The watcher announces nothing of another account under the old name, and the log says what to do."""
+    stripe.create_many("customer", 2, created=NOW)
+    clock.now += 100
+
+    async def main() -> None:
+        async with triggerer() as running:
+            await running.event()
+        connect(extra={"stripe_account": "acct_2"})
+        stripe.create_many("customer", 2, created=NOW, account="acct_2")
+        async with triggerer() as running, going_on(running) as event:
+            await until(lambda: "Delete it to start afresh" in caplog.text)
+            assert not event.done()
+
+    run(main())
+
+
+def test_watchers_with_the_same_arguments_share_a_stream() -> None:
+    """The key of the stream is that of the arguments: another asset, feed or connection has its own."""
+    key = StripeNewObjectTrigger(**WATCHER).shared_stream_key()
+    assert key == StripeNewObjectTrigger(**WATCHER).shared_stream_key()
+    for name, value in (("name", "b"), ("feed", "charge"), ("stripe_conn_id", "b"), ("start_from", "beginning")):
+        assert StripeNewObjectTrigger(**(WATCHER | {name: value})).shared_stream_key() != key
+
+
+def test_an_asset_and_its_watcher_are_made_together() -> None:
+    """stripe_asset names the asset, and its trigger has the same arguments at every parse."""
+    asset = stripe_asset("customers", feed="customer")
+    (watcher,) = asset.watchers
+    assert asset.name == "customers"
+    arguments = watcher.trigger["kwargs"] if isinstance(watcher.trigger, dict) else watcher.trigger.serialize()[1]
+    assert arguments == WATCHER | {"poll_interval": 120, "start_from": "now"}
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    ({"feed": "customers"}, "feed must be one of customer, charge"),
+    ({"feed": "customer", "poll_interval": 10}, "allow_fast_polling=True"),
+    ({"feed": "customer", "start_from": "yesterday"}, 'start_from must be "now"'),
+])  # fmt: skip
+def test_a_bad_asset_is_refused_where_it_is_made(arguments: dict[str, Any], words: str) -> None:
+    """In the DAG file, not in the triggerer, where nobody looks."""
+    with pytest.raises(StripeInputError, match=words):
+        stripe_asset("customers", **arguments)
+
+
+def test_event_windows_are_in_order_and_each_once() -> None:
+    """A run that several events have started gets their windows, oldest first, without repetitions and strangers."""
+
+    def event(number: int | None) -> Any:
+        window = {"id": f"customer-{number}", "feed": "customer", "until": number}
+        return SimpleNamespace(extra={"from_trigger": True, "payload": window} if number else {})
+
+    context: Any = {"triggering_asset_events": {"a": [event(3), event(1), event(3), event(None)], "b": [event(2)]}}
+    assert [window["until"] for window in event_windows(context)] == [1, 2, 3]

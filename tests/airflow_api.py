@@ -1,0 +1,230 @@
+"""What the demo and the end-to-end tests do with a running Airflow, over its REST API."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+class ApiError(RuntimeError):
+    """Airflow's REST API refused; ``status`` says how."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self.status = response.status_code
+        request = response.request
+        super().__init__(f"{request.method} {request.path_url}: {self.status} {response.text[:1000]}")
+
+
+def wait_for(
+    what: str,
+    check: Callable[[], Any],
+    timeout: float = 60,
+    *,
+    every: float = 0.25,
+    say: Callable[[str], None] | None = None,
+) -> Any:
+    """Return the first true answer of ``check``; an API that is away or broken for the moment answers no."""
+    began = said = time.monotonic()
+    while True:
+        with suppress(requests.ConnectionError, requests.Timeout):
+            try:
+                if answer := check():
+                    return answer
+            except ApiError as exc:
+                if exc.status < 500:
+                    raise
+        now = time.monotonic()
+        if now - began > timeout:
+            raise TimeoutError(f"{what}: not within {timeout:g} s")
+        if say and now - said >= 10:
+            said = now
+            say(f"… waiting for {what} ({now - began:.0f} s)")
+        time.sleep(every)
+
+
+class AirflowApi:
+    """A running Airflow at ``url``; answers are the API's JSON."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def call(self, method: str, path: str, **kwargs: Any) -> Any:
+        """Send one request below /api/v2 and return the JSON; raise ``ApiError`` where it is refused."""
+        with requests.Session() as session:
+            session.trust_env = False  # no proxy stands between a test and its own machine
+            response = session.request(method, f"{self.url}/api/v2{path}", timeout=90, **kwargs)  # SQLite may be busy
+        if not response.ok:
+            raise ApiError(response)
+        return response.json() if response.content else None
+
+    def all(self, path: str, key: str, **params: Any) -> list[dict[str, Any]]:
+        """Return every row of a list, page by page."""
+        rows: list[dict[str, Any]] = []
+        while True:
+            page = self.call("GET", path, params={"limit": 100, "offset": len(rows), **params})
+            rows += page[key]
+            if not page[key] or len(rows) >= page["total_entries"]:
+                return rows
+
+    # -- DAGs and their runs ---------------------------------------------------------------------------------
+
+    def wait_dag(self, dag: str, timeout: float = 60) -> None:
+        """Wait until Airflow knows the DAG; where a file cannot be loaded, fail at once and say why."""
+
+        def known() -> bool:
+            if errors := self.import_errors():
+                raise RuntimeError("\n".join(error["stack_trace"] for error in errors))
+            return any(row["dag_id"] == dag for row in self.all("/dags", "dags"))
+
+        wait_for(f"DAG {dag}", known, timeout)
+
+    def import_errors(self) -> list[dict[str, Any]]:
+        """Return the DAG files that cannot be loaded."""
+        return self.all("/importErrors", "import_errors")
+
+    def unpause(self, dag: str) -> None:
+        """Let the DAG run, once it is known."""
+        self.wait_dag(dag)
+        self.call("PATCH", f"/dags/{dag}", json={"is_paused": False})
+
+    def pause(self, dag: str) -> None:
+        """Stop the DAG's schedule; what runs goes on."""
+        self.call("PATCH", f"/dags/{dag}", json={"is_paused": True})
+
+    def trigger(
+        self, dag: str, conf: Mapping[str, Any] | None = None, logical_date: str | None = None, **more: Any
+    ) -> str:
+        """Start a manual run, as the UI does, and return its run id; ``logical_date`` None is null."""
+        body = {"conf": dict(conf or {}), "logical_date": logical_date, **more}
+        return str(self.call("POST", f"/dags/{dag}/dagRuns", json=body)["dag_run_id"])
+
+    def runs(self, dag: str) -> list[dict[str, Any]]:
+        """Return the runs of a DAG, in the order in which they were made."""
+        return self.all(f"/dags/{dag}/dagRuns", "dag_runs", order_by="id")
+
+    def run_state(self, dag: str, run_id: str) -> str:
+        """Return queued, running, success or failed."""
+        return str(self.call("GET", _run(dag, run_id))["state"])
+
+    def wait_run(self, dag: str, run_id: str, timeout: float = 120, say: Callable[[str], None] | None = None) -> str:
+        """Wait until the run has ended and return success or failed."""
+
+        def ended() -> str | None:
+            state = self.run_state(dag, run_id)
+            return state if state in ("success", "failed") else None
+
+        return str(wait_for(f"{dag}, run {run_id}", ended, timeout, say=say))
+
+    def emit(self, asset: str) -> None:
+        """Make an event of an asset, as its producer would."""
+        rows = self.all("/assets", "assets", name_pattern=asset)
+        number = next(row["id"] for row in rows if row["name"] == asset)
+        self.call("POST", "/assets/events", json={"asset_id": number})
+
+    def backfill(self, dag: str, from_date: str, to_date: str, timeout: float = 120, **more: Any) -> int:
+        """Run a backfill to its end and return its id."""
+        body = {"dag_id": dag, "from_date": from_date, "to_date": to_date, "max_active_runs": 1, **more}
+        number = int(self.call("POST", "/backfills", json=body)["id"])
+
+        def completed() -> Any:
+            return self.call("GET", f"/backfills/{number}")["completed_at"]
+
+        wait_for(f"backfill {number} of {dag}", completed, timeout)
+        return number
+
+    # -- task instances --------------------------------------------------------------------------------------
+
+    def task_instances(self, dag: str, run_id: str = "~") -> list[dict[str, Any]]:
+        """Return the task instances of a run, or with ``~`` of every run."""
+        return self.all(f"{_run(dag, run_id)}/taskInstances", "task_instances")
+
+    def xcom(self, dag: str, run_id: str, task: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """Return what a task has pushed, None where it has pushed nothing."""
+        path = f"{_run(dag, run_id)}/taskInstances/{task}/xcomEntries/{quote(key, safe='')}"
+        try:
+            return self.call("GET", path, params={"map_index": map_index})["value"]
+        except ApiError as exc:
+            if exc.status == 404:
+                return None
+            raise
+
+    def links(self, dag: str, run_id: str, task: str, map_index: int = -1) -> dict[str, str | None]:
+        """Return the extra links of a task instance by their names."""
+        path = f"{_run(dag, run_id)}/taskInstances/{task}/links"
+        return dict(self.call("GET", path, params={"map_index": map_index})["extra_links"])
+
+    def logs(self, dag: str, run_id: str, task: str, try_number: int = 1, map_index: int = -1) -> str:
+        """Return the log of one try, a line of JSON for each event."""
+        path = f"{_run(dag, run_id)}/taskInstances/{task}/logs/{try_number}"
+        params = {"map_index": map_index, "full_content": True}
+        answer = self.call("GET", path, params=params, headers={"Accept": "application/json"})
+        return "\n".join(json.dumps(event, ensure_ascii=False) for event in answer["content"])
+
+    def clear(
+        self,
+        dag: str,
+        run_ids: Sequence[str],
+        task_ids: Sequence[str | tuple[str, int]] | None = None,
+        *,
+        downstream: bool = True,
+        **more: Any,
+    ) -> None:
+        """Clear tasks (None: all) of these runs, as the UI's Clear does, so that they run again."""
+        body = {"dry_run": False, "only_failed": False, "include_downstream": downstream, **more}
+        if task_ids is not None:
+            body["task_ids"] = list(task_ids)
+        for run_id in run_ids:
+            self.call("POST", f"/dags/{dag}/clearTaskInstances", json={**body, "dag_run_id": run_id})
+
+    def set_state(self, dag: str, run_id: str, task: str, state: str, map_index: int = -1) -> None:
+        """Mark a task instance success, failed or skipped, as a person does."""
+        path = f"{_run(dag, run_id)}/taskInstances/{task}" + (f"/{map_index}" if map_index >= 0 else "")
+        self.call("PATCH", path, json={"new_state": state})
+
+    # -- what is configured ----------------------------------------------------------------------------------
+
+    def variables(self) -> dict[str, str]:
+        """Return all Airflow Variables."""
+        return {row["key"]: row["value"] for row in self.all("/variables", "variables")}
+
+    def set_variable(self, key: str, value: str) -> None:
+        """Make the Variable, or change it."""
+        self._put("/variables", key, {"key": key, "value": value})
+
+    def set_connection(self, conn_id: str, fields: Mapping[str, Any]) -> None:
+        """Store the connection in the database, or change it; ``extra`` may be a mapping."""
+        self._put("/connections", conn_id, _connection(conn_id, fields))
+
+    def test_connection(self, conn_id: str, fields: Mapping[str, Any]) -> tuple[bool, str]:
+        """Press the Test button of the connection form."""
+        answer = self.call("POST", "/connections/test", json=_connection(conn_id, fields))
+        return answer["status"], answer["message"]
+
+    def _put(self, path: str, name: str, body: Mapping[str, Any]) -> None:
+        try:
+            self.call("POST", path, json=body)
+        except ApiError as exc:
+            if exc.status != 409:  # it is there: change it
+                raise
+            self.call("PATCH", f"{path}/{quote(name, safe='')}", json=body)
+
+
+def _run(dag: str, run_id: str) -> str:
+    return f"/dags/{dag}/dagRuns/{quote(run_id, safe='~')}"
+
+
+def _connection(conn_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    extra = fields.get("extra")
+    return {
+        "connection_id": conn_id,
+        **fields,
+        "extra": extra if isinstance(extra, str | None) else json.dumps(extra),
+    }

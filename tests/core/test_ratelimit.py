@@ -1,0 +1,286 @@
+"""The call limit of one process: who waits how long, who is told so, what is pushed, and where it is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_stripe_lite.errors import StripeInputError, StripeLimiterError, WouldWait
+from airflow_provider_stripe_lite.ratelimit import CALLS, PERIOD, RateLimiter, RedisRateLimiter, limiter_for
+
+REDIS = "redis://127.0.0.1:6379/0"
+Make = Callable[..., Any]
+
+
+def redis_answers() -> bool:
+    try:
+        import redis
+    except ImportError:
+        return False
+    try:
+        return bool(redis.Redis.from_url(REDIS, socket_timeout=1).ping())
+    except redis.RedisError:
+        return False
+
+
+needs_redis = pytest.mark.skipif(not redis_answers(), reason="No Redis server, or no client for it, at 127.0.0.1:6379.")
+STORES = ["sqlite", pytest.param("redis", marks=needs_redis)]
+
+
+@pytest.fixture(params=STORES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the calls are counted."""
+    return REDIS if request.param == "redis" else f"sqlite://{tmp_path}/calls.sqlite"
+
+
+@pytest.fixture
+def key() -> str:
+    """A key that nobody has used."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def make(url: str) -> Make:
+    """Makes limiters that share one store and do not really sleep; `slept` says how long they would have."""
+
+    def limiter(**options: Any) -> Any:
+        made = limiter_for(url, **{"calls": 3, "period": 100} | options)
+        made.slept = []  # type: ignore[attr-defined]
+        made._sleep = made.slept.append  # type: ignore[attr-defined]
+        return made
+
+    return limiter
+
+
+# --- One process
+
+
+def test_the_first_calls_are_free_and_the_others_wait_their_turn(make: Make, key: str) -> None:
+    """Three calls in any 100 seconds: the fourth to sixth wait one period (and a margin), the next three two."""
+    limiter = make()
+    waits = [limiter.acquire(key) for _ in range(9)]
+    assert waits[:3] == [0, 0, 0]
+    assert all(100 < wait <= 101 for wait in waits[3:6])
+    assert all(200 < wait <= 202 for wait in waits[6:])
+    assert limiter.slept == waits[3:]
+
+
+def test_a_caller_that_will_not_wait_gets_the_number_and_takes_no_slot(make: Make, key: str) -> None:
+    """However often it asks, the next one who waits gets that very slot."""
+    limiter = make()
+    for _ in range(3):
+        limiter.acquire(key, timeout=0)
+    for _ in range(5):
+        with pytest.raises(WouldWait) as caught:
+            limiter.acquire(key, timeout=50)
+        assert 99 < caught.value.seconds <= 101
+    assert limiter.slept == []
+    assert limiter.acquire(key, timeout=150) <= 101
+    assert 99 < limiter.slept[0] <= 101
+
+
+def test_each_key_has_a_limit_of_its_own(make: Make, key: str) -> None:
+    """Two connections do not wait for each other."""
+    limiter = make(calls=1)
+    assert limiter.acquire(key) == 0
+    assert limiter.acquire(f"{key}-other") == 0
+    assert limiter.acquire(key) > 0
+
+
+def test_limiters_of_one_store_count_together(make: Make, key: str) -> None:
+    """It is the store that counts, not the object."""
+    first, second = make(), make()
+    assert [first.acquire(key), second.acquire(key), first.acquire(key)] == [0, 0, 0]
+    with pytest.raises(WouldWait):
+        second.acquire(key, timeout=0)
+
+
+def test_a_push_makes_everybody_wait(make: Make, key: str) -> None:
+    """The server has asked to slow down: no slot is free before that; a shorter push changes nothing."""
+    limiter, other = make(), make()
+    limiter.acquire(key)
+    limiter.push(key, 30)
+    limiter.push(key, 5)
+    with pytest.raises(WouldWait) as caught:
+        other.acquire(key, timeout=0)
+    assert 29 < caught.value.seconds <= 30
+    assert 29 < other.acquire(key) <= 30
+    assert other.acquire(f"{key}-other") == 0
+
+
+def test_a_push_before_the_first_call_counts(make: Make, key: str) -> None:
+    """Nobody need have asked before."""
+    limiter = make()
+    limiter.push(key, 30)
+    assert 29 < limiter.acquire(key) <= 30
+
+
+def test_slots_become_free_again(make: Make, key: str) -> None:
+    """After the period, really slept, the limit starts anew; hundreds of calls leave nothing behind that matters."""
+    limiter = make(calls=60, period=0.1)
+    limiter._sleep = time.sleep
+    started = time.monotonic()
+    for _ in range(250):
+        limiter.acquire(key)
+    assert 0.4 <= time.monotonic() - started < 5
+
+
+def test_the_defaults_are_the_promise(tmp_path: Path) -> None:
+    """100 calls in 60 seconds."""
+    limiter = RateLimiter(tmp_path / "calls", sleep=lambda _: None)
+    assert (limiter.calls, limiter.period) == (CALLS, PERIOD) == (100, 60)
+    assert [limiter.acquire("a") for _ in range(100)] == [0] * 100
+    with pytest.raises(WouldWait) as caught:
+        limiter.acquire("a", timeout=0)
+    assert 59 < caught.value.seconds <= 60.5
+
+
+def test_threads_share_a_limiter(make: Make, key: str) -> None:
+    """Eight at once take each slot once."""
+    limiter, waits = make(calls=20), list[float]()
+    threads = [threading.Thread(target=lambda: waits.extend(limiter.acquire(key) for _ in range(5))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(wait == 0 for wait in waits) == 20
+    assert sum(99 < wait <= 101 for wait in waits) == 20
+
+
+# --- The clock
+
+
+def test_a_hold_survives_a_clock_that_starts_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server has asked for is not forgotten, and not prolonged."""
+    uptime = 1e6
+    monkeypatch.setattr(time, "monotonic", lambda: uptime)
+    limiter = RateLimiter(tmp_path / "calls", sleep=lambda _: None)
+    limiter.push("a", 30)
+    uptime = 5.0
+    assert limiter.acquire("a") == pytest.approx(30)
+
+
+# --- The file
+
+
+def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    """Whatever the umask, and all that SQLite puts beside it."""
+    before = os.umask(0)
+    try:
+        RateLimiter(tmp_path / "new" / "calls.sqlite").acquire("a")
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
+        assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    finally:
+        os.umask(before)
+    assert "calls.sqlite" in modes
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_database_that_was_damaged_is_refused(tmp_path: Path) -> None:
+    """A half-written page: no call without the limit."""
+    path = tmp_path / "calls"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE something (x)")
+    path.write_bytes(path.read_bytes()[:100] + b"\xff" * 4_000)
+    with pytest.raises(StripeLimiterError):
+        RateLimiter(path).acquire("a")
+    with pytest.raises(StripeLimiterError):
+        RateLimiter(path).push("a", 1)
+
+
+def test_a_database_of_another_make_is_refused_and_not_locked(tmp_path: Path) -> None:
+    """A failure in the middle of a booking leaves nothing behind that others would wait for."""
+    path = tmp_path / "calls"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE clocks (something TEXT)")
+    limiter = RateLimiter(path)
+    with pytest.raises(StripeLimiterError, match="no such column"):
+        limiter.acquire("a")
+    with contextlib.closing(sqlite3.connect(path, timeout=0)) as db:
+        db.execute("DROP TABLE clocks")
+    assert RateLimiter(path).acquire("a") == 0
+
+
+# --- Which limiter
+
+
+def test_without_a_url_the_host_has_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a directory that only its user can enter."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    first, second = limiter_for(None), limiter_for("")
+    assert isinstance(first, RateLimiter)
+    assert isinstance(second, RateLimiter)
+    assert first.path == second.path
+    assert first.path.parent.stat().st_mode & 0o777 == 0o700
+    assert tmp_path in first.path.parents
+
+
+@pytest.mark.parametrize("trap", ["others may write", "a link", "a file"])
+def test_a_directory_that_somebody_else_prepared_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trap: str
+) -> None:
+    """The temporary directory is everybody's: the name alone proves nothing."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = tmp_path / f"airflow-provider-stripe-lite-{os.getuid()}"
+    if trap == "a link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        path.symlink_to(tmp_path / "elsewhere")
+    elif trap == "a file":
+        path.touch()
+    else:
+        path.mkdir()
+        path.chmod(0o777)
+    with pytest.raises(StripeLimiterError, match="somebody else owns or can write: remove it, or set rate_limit_url"):
+        limiter_for(None)
+
+
+def test_a_url_names_the_store(tmp_path: Path) -> None:
+    """Another file on a local disk, or nothing that is not known."""
+    limiter = limiter_for(f"sqlite://{tmp_path}/calls", calls=7, period=8)
+    assert isinstance(limiter, RateLimiter)
+    assert (limiter.path, limiter.calls, limiter.period) == (tmp_path / "calls", 7, 8)
+    with pytest.raises(StripeInputError, match=r"^rate_limit_url must begin with"):
+        limiter_for("memcached://localhost")
+
+
+def test_redis_without_its_client_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an extra."""
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(StripeLimiterError, match=r"pip install 'airflow-provider-stripe-lite\[redis\]'"):
+        limiter_for("redis://localhost")
+
+
+def test_a_redis_server_that_is_not_there_lets_no_call_pass() -> None:
+    """It may come back, so a retry makes sense; its password is not told."""
+    pytest.importorskip("redis", reason="The Redis client is not installed.")
+    limiter = RedisRateLimiter("redis://:very-secret@127.0.0.1:1/0")
+    with pytest.raises(StripeLimiterError, match="cannot be kept in Redis") as caught:
+        limiter.acquire("a")
+    assert caught.value.retryable
+    assert "very-secret" not in f"{caught.value!r} {caught.value} {caught.value.__cause__!r}"
+    with pytest.raises(StripeLimiterError):
+        limiter.push("a", 1)
+
+
+@needs_redis
+def test_redis_forgets_a_connection_that_is_not_used(key: str) -> None:
+    """Its keys expire by themselves, soon after the last slot has passed."""
+    import redis
+
+    limiter = RedisRateLimiter(REDIS, calls=2, period=10)
+    limiter.acquire(key)
+    with redis.Redis.from_url(REDIS) as server:
+        names = list(server.scan_iter(f"*{key}*"))
+        assert len(names) == 2
+        assert all(0 < server.ttl(name) <= 25 for name in names)

@@ -1,0 +1,46 @@
+"""The fenced blocks of the documentation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+_FENCE = re.compile(r"^```(\w*) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    """One block: where it is, its language, what else stands behind the fence, its text."""
+
+    page: str
+    line: int
+    language: str
+    place: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def blocks() -> list[Block]:
+    """Every block of every page."""
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for fence in _FENCE.finditer(text):
+            line = text.count("\n", 0, fence.start()) + 1
+            found.append(Block(str(page.relative_to(ROOT)), line, *fence.groups()))
+    return found
+
+
+def is_dag(block: Block) -> bool:
+    """Whether the block is a whole DAG file."""
+    return block.language == "python" and "@dag(" in block.text
+
+
+def commands(block: Block) -> list[str]:
+    """The commands of a shell block, without comments, lines put together again."""
+    lines = (re.sub(r"(^|\s+)#.*$", "", line).strip() for line in block.text.replace("\\\n", " ").splitlines())
+    return [line for line in lines if line]

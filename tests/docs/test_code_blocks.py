@@ -1,0 +1,162 @@
+"""Every code block of README, CONTRIBUTING and docs does what it says."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from importlib.metadata import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+
+from airflow_provider_stripe_lite.hooks import StripeHook
+from tests.airflow.conftest import NOW, Clock, Connect
+from tests.airflow.harness import Run, register
+from tests.docs.blocks import ROOT, Block, blocks, commands, is_dag
+from tests.fake_stripe import FakeStripe
+
+BLOCKS = blocks()
+DAGS = [block for block in BLOCKS if is_dag(block)]
+PYTHON = [block for block in BLOCKS if block.language == "python" and not is_dag(block) and not block.place]
+SHELL = [block for block in BLOCKS if block.language == "bash"]
+DISTRIBUTION = "airflow-provider-stripe-lite"
+
+
+def parsed(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> DAG:
+    """Parse a DAG file as the DAG processor does, where there is no network and no connection."""
+    (folder / "example.py").write_text(text)
+
+    def offline(*_: Any) -> None:
+        raise AssertionError("parsing a DAG file has opened a connection")
+
+    with monkeypatch.context() as patch, warnings.catch_warnings():
+        for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
+            patch.delenv(name)
+        patch.setattr(socket.socket, "connect", offline)
+        warnings.simplefilter("ignore")
+        bag = DagBag(str(folder), safe_mode=False)
+    assert not bag.import_errors
+    (dag,) = bag.dags.values()
+    return dag
+
+
+def test_every_language_is_known() -> None:
+    """A block that no test here runs would rot."""
+    assert {block.language for block in BLOCKS} <= {"python", "bash", "json", "text"}
+    assert DAGS and PYTHON and SHELL  # noqa: PT018 - one promise: they are found at all
+
+
+@pytest.mark.parametrize("block", DAGS, ids=str)
+def test_dag_files_run(
+    block: Block,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    database: None,
+    stripe: FakeStripe,
+    clock: Clock,
+) -> None:
+    """A whole DAG file parses without network or connection; one with a schedule by time receives what is new."""
+    dag = parsed(block.text, tmp_path, monkeypatch)
+    dag.dag_id = f"{dag.dag_id}_{block.line}"  # pages may use a name twice
+    register(dag)
+    if "schedule=[" in block.text:
+        return  # started by an asset: test_examples.py shows how that goes
+    made = {kind: stripe.create_many(kind, 3, created=NOW) for kind in ("customer", "charge")}
+    clock.now += 100
+    run = Run(dag, NOW).go()
+    assert run.state() == "success", run.errors
+    first, last = dag.topological_sort()
+    got = run.xcom(first.task_id)
+    if isinstance(got, dict):
+        assert got["count"] == 3
+        assert run.xcom(last.task_id) == 300
+    else:
+        assert [row["id"] for row in got] == made["customer"]
+
+
+@pytest.mark.parametrize("page", sorted({block.page for block in PYTHON}))
+def test_python_blocks_run(page: str, dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
+    """The blocks of a page run one after the other, inside a DAG and against the fake."""
+    clock.now = time.time()
+    stripe.create_many("charge", 120, created=int(clock.now) - 600)
+    namespace: dict[str, Any] = {"__name__": "page"}
+    for block in PYTHON:
+        if block.page == page:
+            code = compile("\n" * block.line + block.text, ROOT / page, "exec")
+            with dag:
+                exec(code, namespace)
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "json"], ids=str)
+def test_json_blocks_are_extras_of_a_connection(block: Block, stripe: FakeStripe, connect: Connect) -> None:
+    """What is shown as the connection's extra is taken by the hook."""
+    connect(extra=block.text)
+    assert StripeHook().client
+
+
+@pytest.mark.parametrize("block", SHELL, ids=str)
+def test_shell_blocks_work(
+    block: Block, database: None, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each command is tried, or what it names is there."""
+    monkeypatch.setenv("STRIPE_API_KEY", "sk_test_0123456789")
+    for command in commands(block):
+        words = [word for word in shlex.split(command) if not re.match(r"[A-Z_]+=", word)]
+        {
+            "make": check_make,
+            "pip": check_pip,
+            "python": check_python,
+            "airflow": run_airflow,
+            "export": check_export,
+        }[words[0]](command, words, monkeypatch)
+
+
+def check_make(_: str, words: list[str], __: Any) -> None:
+    """The target is one of the Makefile."""
+    targets = re.findall(r"^([a-z0-9]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert words[1] in targets
+
+
+def check_pip(_: str, words: list[str], __: Any) -> None:
+    """What is installed is this checkout, or this distribution with extras that it has."""
+    assert words[1] == "install"
+    name, extra = re.fullmatch(r"([\w.-]+)(?:\[(\w+)\])?", words[2]).groups()  # type: ignore[union-attr]
+    known = metadata(DISTRIBUTION)
+    assert name in (".", known["Name"])
+    assert extra is None or extra in known.get_all("Provides-Extra", [])
+
+
+def check_python(_: str, words: list[str], __: Any) -> None:
+    """The module is there."""
+    assert words[1] == "-m"
+    assert importlib.util.find_spec(words[2])
+
+
+def run_airflow(command: str, _: list[str], __: Any) -> None:
+    """The command succeeds, and what it made can be used."""
+    program = f"{shlex.quote(sys.executable)} -m airflow"
+    subprocess.run(command.replace("airflow", program, 1), shell=True, check=True, timeout=120, capture_output=True)
+    show = f"{program} connections get stripe_default --output json"
+    got = subprocess.run(show, shell=True, check=True, timeout=120, capture_output=True, text=True).stdout
+    (connection,) = json.loads(got[got.index("[") :])
+    assert connection["conn_type"] == "stripe"
+    subprocess.run(f"{program} connections delete stripe_default", shell=True, check=True, capture_output=True)
+
+
+def check_export(command: str, _: list[str], monkeypatch: Any) -> None:
+    """The hook takes the variable; an ellipsis stands for the rest of a key."""
+    _, _, assignment = command.partition(" ")
+    name, value = shlex.split(assignment)[0].split("=", 1)
+    monkeypatch.setenv(name, value.replace("…", "0123456789"))
+    assert StripeHook().client.mode == "test"

@@ -1,0 +1,94 @@
+"""Streams of new customers; each DAG has a connection, and so a Stripe account, of its own."""
+
+from __future__ import annotations
+
+import os
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable, dag, get_current_context, task
+
+from airflow_provider_stripe_lite.hooks import StripeHook
+from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
+
+RETRIES = {"retries": 50, "retry_delay": timedelta(seconds=1)}
+NO_RETRIES = {"retries": 0}
+FAST = {"poke_interval": 1, "allow_fast_polling": True, "settle": 3, "timeout": 3600}
+GO = Asset("e2e_go")
+
+
+class Shaky(StripeNewCustomerSensor):
+    """Fails after its poll every tenth time: the window is claimed, and nothing was returned."""
+
+    def execute(self, context: Any) -> Any:
+        rows = super().execute(context)
+        if random.random() < 0.1:
+            raise RuntimeError("this task fails on purpose, after its poll")
+        return rows
+
+
+def report(ids: list[str]) -> None:
+    """Tell the ledger what this run's task has received."""
+    import requests
+
+    ti = get_current_context()["ti"]
+    entry = {"dag": ti.dag_id, "run": ti.run_id, "map_index": ti.map_index, "try": ti.try_number, "ids": ids}
+    requests.post(f"{os.environ['FAKE_STRIPE']}/_fake/ledger", json=entry, timeout=10).raise_for_status()
+
+
+def stream(
+    name: str,
+    *,
+    schedule: Any = "@continuous",
+    sensor: type[StripeNewCustomerSensor] = StripeNewCustomerSensor,
+    tries: dict[str, Any] = RETRIES,
+    linger: float = 0,
+    **arguments: Any,
+) -> None:
+    """Make a DAG whose runs follow each other: sensor, then load, which takes ``linger`` seconds."""
+
+    @task(**tries)
+    def load(rows: list[dict[str, Any]] | dict[str, Any]) -> int:
+        import time
+
+        time.sleep(linger)
+        if isinstance(rows, dict):
+            rows = list(StripeHook(f"stripe_{name}").read_window("customer", rows))
+        report([row["id"] for row in rows])
+        return len(rows)
+
+    @dag(dag_id=name, schedule=schedule, start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1)
+    def make() -> None:
+        new = sensor(task_id="new", stripe_conn_id=f"stripe_{name}", **{**FAST, **tries, **arguments})
+        load(new.output)
+
+    make()
+
+
+stream("poke")
+stream("reschedule", mode="reschedule")
+stream("deferrable", deferrable=True)
+stream("shaky", mode="reschedule", sensor=Shaky)
+stream("strict", tries=NO_RETRIES, linger=1, advance_after="dag_run")
+stream("backlog", start_from="beginning", output="window")
+stream("manual", schedule=None, timeout=8, settle=1, tries=NO_RETRIES)
+stream("skips", schedule=None, timeout=8, settle=1, soft_fail=True, tries=NO_RETRIES)
+stream("guarded", schedule=None, timeout=8, settle=1, tries=NO_RETRIES)
+
+EVERY_MINUTE = AssetOrTimeSchedule(timetable=CronTriggerTimetable("* * * * *", timezone="UTC"), assets=[GO])
+stream("mixed", schedule=EVERY_MINUTE, timeout=10, soft_fail=True)
+stream("mixed_variable", schedule=EVERY_MINUTE, timeout=10, soft_fail=True, cursor_variable="e2e_mixed")
+
+stream("forgets", schedule=None, timeout=8, settle=1, tries=NO_RETRIES)
+stream("remembers", schedule=None, timeout=8, settle=1, tries=NO_RETRIES, cursor_variable="e2e_remembers")
+
+# One scenario for each way to wait: nothing comes, nothing comes and that is fine, the key is wrong.
+for way, waiting in {
+    "poke": {"mode": "poke"},
+    "reschedule": {"mode": "reschedule", "poke_interval": 5},
+    "deferrable": {"deferrable": True},
+}.items():
+    stream(f"late_{way}", schedule=None, tries=NO_RETRIES, **{**waiting, "timeout": 8})
+    stream(f"skip_{way}", schedule=None, tries=NO_RETRIES, soft_fail=True, **{**waiting, "timeout": 8})
+    stream(f"wrong_{way}", schedule=None, tries=NO_RETRIES, soft_fail=True, **waiting)

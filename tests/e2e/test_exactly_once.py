@@ -1,0 +1,291 @@
+"""Every object reaches one run, once: in a living Airflow, with faults, kills, clears and mixed runs (P1, P2, P3)."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.airflow_api import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.conftest import Stream
+    from tests.stack import AirflowStack
+
+pytestmark = pytest.mark.e2e
+
+MODES = ("poke", "reschedule", "deferrable")
+FAULTS: tuple[dict[str, Any], ...] = (
+    {"status": 429},
+    {"status": 503},
+    {"status": 500, "saved": False},
+    {"reset": True},
+    {"truncate": "length"},
+    {"truncate": "json"},
+)
+
+
+def started(streams: list[Stream]) -> list[Stream]:
+    """Unpause the DAGs and wait until each has its first cursor, from which on everything counts."""
+    for stream in streams:
+        stream.airflow.unpause(stream.name)
+    for stream in streams:
+        wait_for(
+            f"the first cursor of {stream.name}",
+            lambda stream=stream: any(
+                stream.airflow.xcom(stream.name, run, "new", "cursor") for run in stream.states()
+            ),
+        )
+    return streams
+
+
+def test_every_object_reaches_one_run(stream: Callable[[str], Stream]) -> None:
+    """300 objects, some visible late, arrive while runs follow each other, in four modes: every object once."""
+    streams = [*started([stream(mode) for mode in MODES]), watched(stream("events"))]
+    with ExitStack() as inflow:
+        for each in streams:
+            inflow.enter_context(each.arriving(300, seconds=25))
+    for each in streams:
+        each.wait_for_all()
+        assert each.verdict() == "0 lost, 0 twice"
+        if each.name in MODES:  # runs that are started by events may overlap
+            assert [name for ids in each.received().values() for name in ids] == each.held()
+
+
+def watched(events: Stream) -> Stream:
+    """Unpause the DAG and wait until its watcher has written down where it starts."""
+    events.airflow.unpause(events.name)
+    wait_for("the watcher's start", lambda: "stripe_asset_e2e_customers" in events.airflow.variables())
+    return events
+
+
+def test_kills(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+    """kill -9 of tasks, their supervisors, scheduler and api-server at random moments: nothing lost, nothing twice."""
+    streams = started([stream(mode) for mode in MODES])
+    kills: dict[str, int] = {}
+    with ExitStack() as inflow:
+        for each in streams:
+            inflow.enter_context(each.arriving(80, seconds=45))
+        for victim in random.sample(["task"] * 6 + ["supervisor"] * 3 + ["scheduler", "api-server"] * 2, 13):
+            time.sleep(random.uniform(0.5, 2.5))
+            if kill(airflow, victim):
+                kills[victim] = kills.get(victim, 0) + 1
+    print(f"\n{airflow.database}: kill -9 of {kills}")
+    assert sum(kills.values()) >= 10
+    for each in streams:
+        each.wait_for_all(180)
+        assert each.verdict() == "0 lost, 0 twice"
+
+
+def kill(airflow: AirflowStack, victim: str) -> bool:
+    """Kill a component and start it again, or a process of a running task; say whether there was one."""
+    if victim in ("scheduler", "api-server"):
+        airflow.kill(victim)
+        airflow.restart(victim)
+        return True
+    pids: list[int] = []
+    with suppress(TimeoutError):
+        pids = wait_for(victim, airflow.tasks if victim == "task" else airflow.supervisors, timeout=15)
+    if pids:
+        with suppress(ProcessLookupError):
+            os.kill(random.choice(pids), signal.SIGKILL)
+            return True
+    return False
+
+
+def test_failing_polls_and_tasks(stream: Callable[[str], Stream]) -> None:
+    """Every third request and every tenth task fails: nothing lost, nothing twice."""
+    (shaky,) = started([stream("shaky")])
+    for index, fault in enumerate(FAULTS):  # every third request fails, by turns in one of these ways
+        shaky.fake.control("fault", path="/v1/customers", every=3 * len(FAULTS), skip=3 * index, **fault)
+    try:
+        with shaky.arriving(100, seconds=40):
+            pass
+        shaky.wait_for_all(180)
+    finally:
+        shaky.fake.clear("faults")
+    assert shaky.verdict() == "0 lost, 0 twice"
+
+
+def test_no_retries(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+    """Without retries, advance_after="dag_run" brings every object to a run that succeeds, whatever is killed."""
+    (strict,) = started([stream("strict")])
+    kills = 0
+    with strict.arriving(100, seconds=40):
+        until = time.monotonic() + 40
+        while time.monotonic() < until:
+            kills += kill(airflow, "task")
+            time.sleep(random.uniform(3, 6))
+
+    def reached() -> set[str]:
+        good = {run for run, state in strict.states().items() if state == "success"}
+        return {name for run, ids in strict.received().items() if run in good for name in ids}
+
+    wait_for("every object in a run that succeeded", lambda: set(strict.held()) <= reached(), 120, every=1)
+    good = {run: ids for run, ids in strict.received().items() if strict.states()[run] == "success"}
+    print(f"\n{airflow.database}: {kills} kills without retries")
+    assert strict.verdict(good) == "0 lost, 0 twice"
+
+
+def test_clear_gives_the_same_rows(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+    """Clearing an old run, the latest, or three at once gives each its own rows again; the chain goes on unchanged."""
+    manual = stream("manual")
+    airflow.unpause("manual")
+    manual.run_once()  # nothing new: times out, and marks the start
+    runs = []
+    for _ in range(4):
+        manual.create(3)
+        run_id, state = manual.run_once()
+        assert state == "success"
+        runs.append(run_id)
+    before = manual.received()
+    for chosen in ([runs[1]], [runs[3]], runs[:3]):
+        due = len(manual.fake.read("ledger")) + len(chosen)
+        airflow.clear("manual", chosen, ["new"])
+        wait_for("the cleared runs", lambda due=due: len(manual.fake.read("ledger")) >= due)
+        for run_id in chosen:
+            assert airflow.wait_run("manual", run_id) == "success"
+        assert manual.received() == before
+    manual.create(3)
+    assert manual.run_once()[1] == "success"
+    assert manual.verdict() == "0 lost, 0 twice"
+
+
+def test_mixed_runs(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+    """Scheduled, manual, asset-triggered runs, a backfill: nothing lost; nothing twice with cursor_variable."""
+    streams = [stream("mixed"), stream("mixed_variable")]
+
+    def two_more() -> None:
+        for each in streams:
+            each.create(2)
+        time.sleep(4)
+
+    for each in streams:
+        airflow.unpause(each.name)
+    for each in streams:
+        wait_for("the first run", each.states)
+    manual_dates = (None, "2026-11-01T00:00:00Z", None, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    for number, logical_date in enumerate(manual_dates):
+        two_more()
+        runs = [(each.name, airflow.trigger(each.name, logical_date=logical_date)) for each in streams]
+        for run in runs:
+            airflow.wait_run(*run)
+        two_more()
+        airflow.emit("e2e_go")
+        if number == 1 and airflow.database == "postgresql":  # on a busy SQLite, Airflow makes no backfill
+            for each in streams:
+                airflow.backfill(each.name, "2026-10-01T00:00:00Z", "2026-10-01T00:01:00Z")
+    for each in streams:
+        each.wait_for_all(150)
+    plain, variable = (each.verdict() for each in streams)
+    assert plain.startswith("0 lost")
+    assert variable == "0 lost, 0 twice"
+
+
+def test_ends_without_rows(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+    """A time-out, a skip by soft_fail and a run marked success by hand: what came meanwhile comes in the next run."""
+    manual, skips = stream("manual"), stream("skips")
+    for each, end in ((manual, "failed"), (skips, "success")):
+        airflow.unpause(each.name)
+        assert each.run_once()[1] == end
+        each.create(2)
+        assert each.run_once()[1] == "success"
+    run_id = airflow.trigger("manual")
+    wait_for(
+        "the sensor", lambda: airflow.task_instances("manual", run_id)[0]["state"] in ("running", "up_for_reschedule")
+    )
+    airflow.set_state("manual", run_id, "new", "success")
+    manual.create(2)
+    time.sleep(4)
+    assert manual.run_once()[1] == "success"
+    for each in (manual, skips):
+        assert each.verdict() == "0 lost, 0 twice"
+
+
+def test_airflow_forgets(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+    """After ``airflow db clean`` of all runs a sensor begins at start_from again, or goes on from its Variable."""
+    forgets, remembers = stream("forgets"), stream("remembers")
+    for each in (forgets, remembers):
+        airflow.unpause(each.name)
+        each.run_once()
+        each.create(2)
+        assert each.run_once()[1] == "success"
+        each.create(2)
+    tomorrow = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86_400))
+    airflow.command(
+        "db", "clean", "--clean-before-timestamp", tomorrow, "--tables", "dag_run", "--skip-archive", "--yes"
+    )
+    assert forgets.states() == remembers.states() == {}
+    for each, verdict in ((forgets, "2 lost, 0 twice"), (remembers, "0 lost, 2 twice")):
+        time.sleep(2)
+        each.run_once()  # forgets: begins anew, with nothing; remembers: the last window again, and what is new
+        assert each.verdict() == verdict  # as docs/guarantees.md says
+
+
+WAYS = ("poke", "reschedule", "deferrable")
+
+
+def test_every_way_to_wait_ends_alike(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+    """A time-out fails, soft_fail skips, a wrong key fails with its own error: in poke, reschedule and deferrable."""
+    names = [f"{end}_{way}" for end in ("late", "skip", "wrong") for way in WAYS]
+    runs = {}
+    for name in names:
+        airflow.unpause(stream(name).name)
+        runs[name] = airflow.trigger(name)
+    for name, run_id in runs.items():
+        airflow.wait_run(name, run_id)
+        (sensor,) = (row for row in airflow.task_instances(name, run_id) if row["task_id"] == "new")
+        assert sensor["state"] == ("skipped" if name.startswith("skip") else "failed"), name
+    for way in WAYS:
+        late, wrong = (airflow.logs(f"{end}_{way}", runs[f"{end}_{way}"], "new") for end in ("late", "wrong"))
+        assert "AirflowSensorTimeout" in late, way
+        assert "StripeAuthenticationError" in wrong, way
+
+
+def test_another_mode_or_account_is_refused(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+    """A live key, or another account, in the same connection: refused with both named, nothing handed over (P10)."""
+    guarded = stream("guarded")
+    airflow.unpause("guarded")
+    guarded.run_once()
+    guarded.create(2)
+    good = airflow.call("GET", "/connections/stripe_guarded")
+    for change, both in (
+        ({"password": "sk_live_51StreamAccount00secretsecret"}, ("'test'", "'live'")),
+        (
+            {"password": "sk_test_51StreamAccount00secretsecret", "extra": {"stripe_account": "acct_other"}},
+            ("acct_guarded", "acct_other"),
+        ),
+    ):
+        airflow.set_connection("stripe_guarded", {**guarded.fake.connection(), **change})
+        run_id, state = guarded.run_once()
+        assert state == "failed"
+        log = airflow.logs("guarded", run_id, "new")
+        assert all(value in log for value in both)
+        assert "task_id" in log  # how to start afresh
+        assert run_id not in guarded.received()
+    airflow.set_connection(
+        "stripe_guarded", {**guarded.fake.connection("sk_test_51StreamAccount00secretsecret"), "extra": good["extra"]}
+    )
+    assert guarded.run_once()[1] == "success"
+    assert guarded.verdict() == "0 lost, 0 twice"
+
+
+def test_backlog(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+    """A backlog of 20,000 comes in 20 runs of 1,000, in order and without a gap, by reference: small XComs."""
+    backlog = stream("backlog")
+    backlog.create(20_000, spread=20_000, created=int(time.time()) - 30_000)
+    airflow.unpause("backlog")
+    backlog.wait_for_all(240)
+    runs = backlog.received()
+    assert backlog.verdict() == "0 lost, 0 twice"
+    assert [name for ids in runs.values() for name in ids] == backlog.held()
+    assert [len(ids) for ids in runs.values()] == [1000] * 20
+    for run_id in list(runs)[:3]:
+        assert len(str(airflow.xcom("backlog", run_id, "new"))) < 400
