@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import requests
 
@@ -103,8 +104,18 @@ class AirflowApi:
         self, dag: str, conf: Mapping[str, Any] | None = None, logical_date: str | None = None, **more: Any
     ) -> str:
         """Start a manual run, as the UI does, and return its run id; ``logical_date`` None is null."""
-        body = {"conf": dict(conf or {}), "logical_date": logical_date, **more}
-        return str(self.call("POST", f"/dags/{dag}/dagRuns", json=body)["dag_run_id"])
+        body = {"dag_run_id": f"manual__{uuid4()}", "conf": dict(conf or {}), "logical_date": logical_date, **more}
+
+        def made() -> bool:
+            try:
+                self.call("POST", f"/dags/{dag}/dagRuns", json=body)
+            except ApiError as exc:
+                if exc.status != 409:  # an earlier request has made it, though its answer was an error
+                    raise
+            return True
+
+        wait_for(f"a run of {dag}", made)
+        return str(body["dag_run_id"])
 
     def runs(self, dag: str) -> list[dict[str, Any]]:
         """Return the runs of a DAG, in the order in which they were made."""

@@ -20,6 +20,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -253,6 +254,8 @@ class AirflowStack(AirflowApi):
 
     def _settings(self) -> dict[str, dict[str, Any]]:
         own = {
+            # Everything writes to this one file: a writer waits for its turn instead of failing after five seconds.
+            "database": {"sql_alchemy_conn": f"sqlite:///{self.home}/airflow.db?timeout=60".replace("%", "%%")},
             "core": {
                 "dags_folder": str(self.dags_folder).replace("%", "%%"),
                 "executor": "LocalExecutor",
@@ -271,7 +274,7 @@ class AirflowStack(AirflowApi):
 
     def _make_database(self) -> None:
         """Migrate an empty database; for SQLite the result is kept beside Airflow and copied later."""
-        template = Path(sys.prefix) / f"airflow-{version('apache-airflow-core')}-migrated.db"
+        template = Path(sys.prefix) / f"airflow-{version('apache-airflow-core')}-wal.db"
         if self.database == "postgresql":
             self._on_server(f"CREATE DATABASE {self._database_name}")
             # A scheduler that is killed alone leaves executor workers behind, which hold its connection open, and so
@@ -282,6 +285,8 @@ class AirflowStack(AirflowApi):
             return
         self.command("db", "migrate")
         if self.database == "sqlite":
+            with closing(sqlite3.connect(self.home / "airflow.db")) as database:
+                database.execute("PRAGMA journal_mode = WAL")  # kept in the file: readers do not block writers
             with suppress(OSError):  # where it cannot be kept, that only costs time
                 shutil.copy(self.home / "airflow.db", partial := template.with_suffix(f".{os.getpid()}"))
                 partial.rename(template)

@@ -21,7 +21,19 @@ if TYPE_CHECKING:
 DAGS = Path(__file__).parent / "dags"
 KEY = "sk_test_51StreamAccount00secretsecret"
 STREAMS = (
-    *("poke", "reschedule", "deferrable", "shaky", "strict", "backlog", "manual", "skips", "guarded", "mixed"),
+    *(
+        "poke",
+        "reschedule",
+        "deferrable",
+        "shaky",
+        "strict",
+        "backlog",
+        "manual",
+        "marked",
+        "skips",
+        "guarded",
+        "mixed",
+    ),
     *("mixed_variable", "events", "shared", "waiting", "forgets", "remembers"),
     *(f"{end}_{way}" for end in ("late", "skip", "wrong") for way in ("poke", "reschedule", "deferrable")),
 )

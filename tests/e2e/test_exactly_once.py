@@ -191,21 +191,21 @@ def test_mixed_runs(airflow: AirflowStack, stream: Callable[[str], Stream]) -> N
 
 def test_ends_without_rows(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
     """A time-out, a skip by soft_fail and a run marked success by hand: what came meanwhile comes in the next run."""
-    manual, skips = stream("manual"), stream("skips")
-    for each, end in ((manual, "failed"), (skips, "success")):
+    marked, skips = stream("marked"), stream("skips")
+    for each, end in ((marked, "failed"), (skips, "success")):
         airflow.unpause(each.name)
         assert each.run_once()[1] == end
         each.create(2)
         assert each.run_once()[1] == "success"
-    run_id = airflow.trigger("manual")
+    run_id = airflow.trigger("marked")
     wait_for(
-        "the sensor", lambda: airflow.task_instances("manual", run_id)[0]["state"] in ("running", "up_for_reschedule")
+        "the sensor", lambda: airflow.task_instances("marked", run_id)[0]["state"] in ("running", "up_for_reschedule")
     )
-    airflow.set_state("manual", run_id, "new", "success")
-    manual.create(2)
+    airflow.set_state("marked", run_id, "new", "success")
+    marked.create(2)
     time.sleep(4)
-    assert manual.run_once()[1] == "success"
-    for each in (manual, skips):
+    assert marked.run_once()[1] == "success"
+    for each in (marked, skips):
         assert each.verdict() == "0 lost, 0 twice"
 
 

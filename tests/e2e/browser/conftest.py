@@ -61,10 +61,7 @@ def site(fake: FakeStripeProcess, tmp_path_factory: pytest.TempPathFactory) -> I
         },
     }
     home = ROOT / ".e2e" / "browser"
-    env = {
-        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",  # runs that a test starts, none by the clock
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=30",  # tasks write meanwhile
-    }
+    env = {"AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False"}  # runs that a test starts, none by the clock
     with AirflowStack(dags_folder=dags, home=home, connections=connections, env=env) as airflow:
         yield airflow
 

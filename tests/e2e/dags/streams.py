@@ -73,6 +73,7 @@ stream("shaky", mode="reschedule", sensor=Shaky)
 stream("strict", tries=NO_RETRIES, linger=1, advance_after="dag_run")
 stream("backlog", start_from="beginning", output="window")
 stream("manual", schedule=None, timeout=8, settle=1, tries=NO_RETRIES)
+stream("marked", schedule=None, timeout=8, settle=1, tries=NO_RETRIES)
 stream("skips", schedule=None, timeout=8, settle=1, soft_fail=True, tries=NO_RETRIES)
 stream("guarded", schedule=None, timeout=8, settle=1, tries=NO_RETRIES)
 
