@@ -45,10 +45,12 @@ class Position:
 
     @classmethod
     def from_dict(cls, value: Any) -> Position:
-        """The position that :meth:`as_dict` gave.
+        """The position that :meth:`as_dict` gave; a position is taken as it is.
 
         :raises StripeInputError: it is something else.
         """
+        if isinstance(value, cls):
+            return value
         until, anchor = (value.get("until"), value.get("anchor")) if isinstance(value, Mapping) else (None, None)
         if type(until) is not int or not isinstance(anchor, str | None):
             raise StripeInputError(
@@ -286,7 +288,10 @@ class _Reader:
                 f"GET {self._feed.path} gave no list of objects with id and {self._feed.created}: check what answers "
                 "at the connection's host.",
                 request_id=answer.request_id,
+                retryable=True,
             )
+        if page and page[0]["id"] in (params.get("ending_before"), params.get("starting_after")):
+            raise StripeConnectionError(f"GET {self._feed.path} gave the same page again: it has no end.")
         return page[::-1], more
 
     def _is_page(self, page: Any) -> TypeGuard[list[Object]]:

@@ -179,7 +179,14 @@ class StripeNewObjectTrigger(BaseEventTrigger):
     """
 
     def __init__(
-        self, *, name: str, feed: str, stripe_conn_id: str, poll_interval: float, start_from: str, settle: int
+        self,
+        *,
+        name: str,
+        feed: str,
+        stripe_conn_id: str = StripeHook.default_conn_name,
+        poll_interval: float = POLL_SECONDS,
+        start_from: str = "now",
+        settle: int = SETTLE,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.name = name
@@ -294,7 +301,7 @@ class _Producer(SharedStreamProducer):
             except Exception as exc:  # noqa: BLE001 - a watcher that ends is started again at once
                 wait = min(self._interval * 2**failures, _LONGEST_BACKOFF) * random.uniform(0.5, 1)  # noqa: S311 - jitter
                 failures = min(failures + 1, 10)
-                self._log.error("Feed %s of %s: %s. Trying again in %.0f s.", self._feed, self._conn_id, exc, wait)
+                self._log.error("Trying feed %s of %s again in %.0f s: %s", self._feed, self._conn_id, wait, exc)
             await asyncio.sleep(wait)
 
 

@@ -7,7 +7,6 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-from uuid import uuid4
 
 import requests
 
@@ -29,7 +28,7 @@ def wait_for(
     check: Callable[[], Any],
     timeout: float = 60,
     *,
-    every: float = 0.25,
+    every: float = 0.5,
     say: Callable[[str], None] | None = None,
 ) -> Any:
     """Return the first true answer of ``check``; an API that is away or broken for the moment answers no."""
@@ -61,10 +60,23 @@ class AirflowApi:
         """Send one request below /api/v2 and return the JSON; raise ``ApiError`` where it is refused."""
         with requests.Session() as session:
             session.trust_env = False  # no proxy stands between a test and its own machine
-            response = session.request(method, f"{self.url}/api/v2{path}", timeout=90, **kwargs)  # SQLite may be busy
+            for _ in range(10):
+                response = session.request(method, f"{self.url}/api/v2{path}", timeout=90, **kwargs)
+                if response.status_code != 500 or "Database error" not in response.text:
+                    break
+                time.sleep(0.5)  # SQLite was busy, and nothing was written
         if not response.ok:
             raise ApiError(response)
         return response.json() if response.content else None
+
+    def change(self, path: str, body: Mapping[str, Any], **params: Any) -> None:
+        """Have something changed, also where the api-server is away for the moment: a PATCH can be repeated."""
+
+        def changed() -> bool:
+            self.call("PATCH", path, json=body, params=params)
+            return True
+
+        wait_for(f"PATCH {path}", changed)
 
     def all(self, path: str, key: str, **params: Any) -> list[dict[str, Any]]:
         """Return every row of a list, page by page."""
@@ -81,9 +93,14 @@ class AirflowApi:
         """Wait until Airflow knows the DAG; where a file cannot be loaded, fail at once and say why."""
 
         def known() -> bool:
+            try:
+                return bool(self.call("GET", f"/dags/{dag}"))
+            except ApiError as exc:
+                if exc.status != 404:
+                    raise
             if errors := self.import_errors():
                 raise RuntimeError("\n".join(error["stack_trace"] for error in errors))
-            return any(row["dag_id"] == dag for row in self.all("/dags", "dags"))
+            return False
 
         wait_for(f"DAG {dag}", known, timeout)
 
@@ -94,28 +111,18 @@ class AirflowApi:
     def unpause(self, dag: str) -> None:
         """Let the DAG run, once it is known."""
         self.wait_dag(dag)
-        self.call("PATCH", f"/dags/{dag}", json={"is_paused": False})
+        self.change(f"/dags/{dag}", {"is_paused": False})
 
     def pause(self, dag: str) -> None:
         """Stop the DAG's schedule; what runs goes on."""
-        self.call("PATCH", f"/dags/{dag}", json={"is_paused": True})
+        self.change(f"/dags/{dag}", {"is_paused": True})
 
     def trigger(
         self, dag: str, conf: Mapping[str, Any] | None = None, logical_date: str | None = None, **more: Any
     ) -> str:
         """Start a manual run, as the UI does, and return its run id; ``logical_date`` None is null."""
-        body = {"dag_run_id": f"manual__{uuid4()}", "conf": dict(conf or {}), "logical_date": logical_date, **more}
-
-        def made() -> bool:
-            try:
-                self.call("POST", f"/dags/{dag}/dagRuns", json=body)
-            except ApiError as exc:
-                if exc.status != 409:  # an earlier request has made it, though its answer was an error
-                    raise
-            return True
-
-        wait_for(f"a run of {dag}", made)
-        return str(body["dag_run_id"])
+        body = {"conf": dict(conf or {}), "logical_date": logical_date, **more}
+        return str(self.call("POST", f"/dags/{dag}/dagRuns", json=body)["dag_run_id"])
 
     def runs(self, dag: str) -> list[dict[str, Any]]:
         """Return the runs of a DAG, in the order in which they were made."""
@@ -198,7 +205,7 @@ class AirflowApi:
     def set_state(self, dag: str, run_id: str, task: str, state: str, map_index: int = -1) -> None:
         """Mark a task instance success, failed or skipped, as a person does."""
         path = f"{_run(dag, run_id)}/taskInstances/{task}" + (f"/{map_index}" if map_index >= 0 else "")
-        self.call("PATCH", path, json={"new_state": state})
+        self.change(path, {"new_state": state})
 
     # -- what is configured ----------------------------------------------------------------------------------
 
@@ -225,7 +232,7 @@ class AirflowApi:
         except ApiError as exc:
             if exc.status != 409:  # it is there: change it
                 raise
-            self.call("PATCH", f"{path}/{quote(name, safe='')}", json=body)
+            self.change(f"{path}/{quote(name, safe='')}", body)
 
 
 def _run(dag: str, run_id: str) -> str:

@@ -20,7 +20,6 @@ import secrets
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -41,13 +40,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+APIS = ("api-server", "execution-api")  # the second is an api-server of its own for the tasks
 
 # The server for database="postgresql"; its role must be allowed to make databases.
 POSTGRESQL = os.environ.get("STACK_POSTGRESQL", "postgres@127.0.0.1:5432")
 
 # How often Airflow looks, and how soon it takes a silent process for dead; nothing else is unusual here.
 FAST = {
-    "core": {"parallelism": 8, "min_serialized_dag_update_interval": 1, "killed_task_cleanup_time": 5},
+    "core": {"parallelism": 16, "min_serialized_dag_update_interval": 1, "killed_task_cleanup_time": 5},
     "scheduler": {
         "job_heartbeat_sec": 1,
         "scheduler_heartbeat_sec": 1,
@@ -83,7 +83,8 @@ class AirflowStack(AirflowApi):
     :param database: ``sqlite``, or ``postgresql``: a database of its own on the server named by POSTGRESQL.
     :param env: environment of every component, such as ``AIRFLOW__SCHEDULER__…``; it wins over what is here.
     :param connections: kept in the database, so that they are seen and changed in the UI.
-    :param components: which of them to start; ``api-server`` is always needed.
+    :param components: which of them to start; ``api-server`` is always needed. With ``execution-api`` the tasks have
+        an api-server of their own: on a busy SQLite the two would hold each other up.
     :param say: where to say what is being waited for.
     """
 
@@ -105,6 +106,7 @@ class AirflowStack(AirflowApi):
         self.connections = dict(connections or {})
         self.components = tuple(components)
         self.say = say
+        self._execution_url = f"http://127.0.0.1:{free_port()}" if "execution-api" in components else self.url
         self._temporary = home is None
         self._database_name = f"airflow_stack_{secrets.token_hex(6)}"
         self._env = self._environment(env or {})
@@ -203,15 +205,22 @@ class AirflowStack(AirflowApi):
         wait_for(what, lambda: self._healthy(components, since), timeout=180, say=self.say)
 
     def _start(self, component: str) -> None:
-        more = {
-            "api-server": ["--host", "127.0.0.1", "--port", self.url.rpartition(":")[2]],
-            "scheduler": ["--skip-serve-logs"],  # the api-server reads the log files themselves
-            "triggerer": ["--skip-serve-logs"],
+        env = dict(self._env)
+        if component in APIS:
+            # In Airflow 3.3.2 its event loop may wait for SQLite's lock while one of its own requests holds that and
+            # needs the loop to commit. All stand still until the wait is over; whoever gets the error asks again.
+            env.setdefault("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", self._database_url(patience=2))
+        own = self._execution_url != self.url
+        command = {
+            "api-server": self._serve(self.url, "core" if own else "all"),
+            "execution-api": self._serve(self._execution_url, "execution"),
+            "scheduler": ["scheduler", "--skip-serve-logs"],  # the api-server reads the log files themselves
+            "triggerer": ["triggerer", "--skip-serve-logs"],
         }
         with (self.home / f"{component}.log").open("ab") as log, _undisturbed():
             self._processes[component] = process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", component, *more.get(component, [])],
-                env=self._env,
+                [sys.executable, "-m", "airflow", *command.get(component, [component])],
+                env=env,
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -220,13 +229,19 @@ class AirflowStack(AirflowApi):
             )
             self._sessions.add(process.pid)
 
+    @staticmethod
+    def _serve(url: str, apps: str) -> list[str]:
+        return ["api-server", "--apps", apps, "--host", "127.0.0.1", "--port", url.rpartition(":")[2]]
+
     def _healthy(self, components: Sequence[str], since: float) -> bool:
         """Whether each of these components has shown a sign of life after ``since``."""
         for component in components:
             if self._processes[component].poll() is not None:
                 raise RuntimeError(f"airflow {component} has ended:\n{self.log_of(component)[-3000:]}")
         health = self.call("GET", "/monitor/health")
-        beats = [health[name.replace("-", "_")] for name in components if name != "api-server"]
+        if "execution-api" in components and not requests.get(f"{self._execution_url}/execution/health", timeout=10).ok:
+            return False
+        beats = [health[name.replace("-", "_")] for name in components if name not in APIS]
         return all(beat["status"] == "healthy" and _heard(beat) >= since for beat in beats)
 
     # -- home, configuration, database -----------------------------------------------------------------------
@@ -254,11 +269,10 @@ class AirflowStack(AirflowApi):
 
     def _settings(self) -> dict[str, dict[str, Any]]:
         own = {
-            # Everything writes to this one file: a writer waits for its turn instead of failing after five seconds.
-            "database": {"sql_alchemy_conn": f"sqlite:///{self.home}/airflow.db?timeout=60".replace("%", "%%")},
             "core": {
                 "dags_folder": str(self.dags_folder).replace("%", "%%"),
                 "executor": "LocalExecutor",
+                "execution_api_server_url": f"{self._execution_url}/execution/",
                 "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
                 "load_examples": False,
                 "simple_auth_manager_all_admins": True,
@@ -267,14 +281,18 @@ class AirflowStack(AirflowApi):
             "api": {"base_url": self.url, "secret_key": secrets.token_hex(32)},
             "api_auth": {"jwt_secret": secrets.token_hex(32)},
         }
-        if self.database == "postgresql":
-            url = f"postgresql+psycopg2://{POSTGRESQL}/{self._database_name}"
-            own["database"] = {"sql_alchemy_conn": url.replace("%", "%%")}
+        own["database"] = {"sql_alchemy_conn": self._database_url(patience=30).replace("%", "%%")}
         return {section: {**FAST.get(section, {}), **own.get(section, {})} for section in {*FAST, *own}}
+
+    def _database_url(self, patience: int) -> str:
+        """Where the database is; ``patience`` is how many seconds one waits for another writer of SQLite's file."""
+        if self.database == "postgresql":
+            return f"postgresql+psycopg2://{POSTGRESQL}/{self._database_name}"
+        return f"sqlite:///{self.home}/airflow.db?timeout={patience}"
 
     def _make_database(self) -> None:
         """Migrate an empty database; for SQLite the result is kept beside Airflow and copied later."""
-        template = Path(sys.prefix) / f"airflow-{version('apache-airflow-core')}-wal.db"
+        template = Path(sys.prefix) / f"airflow-{version('apache-airflow-core')}-migrated.db"
         if self.database == "postgresql":
             self._on_server(f"CREATE DATABASE {self._database_name}")
             # A scheduler that is killed alone leaves executor workers behind, which hold its connection open, and so
@@ -285,8 +303,6 @@ class AirflowStack(AirflowApi):
             return
         self.command("db", "migrate")
         if self.database == "sqlite":
-            with closing(sqlite3.connect(self.home / "airflow.db")) as database:
-                database.execute("PRAGMA journal_mode = WAL")  # kept in the file: readers do not block writers
             with suppress(OSError):  # where it cannot be kept, that only costs time
                 shutil.copy(self.home / "airflow.db", partial := template.with_suffix(f".{os.getpid()}"))
                 partial.rename(template)

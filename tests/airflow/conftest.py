@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.core.ground import Clock
+
 from tests.airflow import home  # noqa: F401  # isort: skip - before Airflow
 from airflow.sdk import DAG
 
@@ -40,20 +42,10 @@ def dag(request: pytest.FixtureRequest, database: None) -> DAG:
     return DAG(name[:100], schedule=None, max_active_runs=1, default_args={"retry_delay": timedelta(0)})
 
 
-class Clock:
-    """Stripe's clock, which a test sets."""
-
-    def __init__(self) -> None:
-        self.now = float(NOW)
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
     """Stripe's time."""
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from tests.contract import openapi
+from tests.core.ground import Clock
 from tests.fake_stripe import RESOURCES, FakeStripe, Request, is_alive
 
 pytestmark = pytest.mark.contract
@@ -36,20 +37,10 @@ HIDDEN = {
 }
 
 
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = float(NOW)
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
     """The time of the fake."""
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

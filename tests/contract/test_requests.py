@@ -12,6 +12,7 @@ import requests
 
 from tests.airflow import home  # noqa: F401 - before Airflow, which the hook imports
 from tests.contract import openapi
+from tests.core.ground import Clock
 
 pytestmark = [
     pytest.mark.contract,
@@ -34,20 +35,10 @@ EVERYTHING: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Clock:
-    """Stripe's time, which a test sets."""
-
-    def __init__(self) -> None:
-        self.now = float(NOW)
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def fake() -> Iterator[FakeStripe]:
     """A fake whose clock stands still."""
-    with FakeStripe(clock=Clock()) as running:
+    with FakeStripe(clock=Clock(NOW)) as running:
         yield running
 
 

@@ -511,6 +511,13 @@ def test_an_answer_that_is_no_list_moves_nothing(fake: FakeStripe, client: Strip
         poll(client, "customer", START)
 
 
+def test_a_page_that_comes_again_is_an_error_and_no_endless_walk(fake: FakeStripe, client: StripeClient) -> None:
+    page = {"object": "list", "has_more": True, "data": [{"id": "cus_newest", "created": NOW - 100}]}
+    fake.fault(path="/v1/customers", status=200, body=page, times=2)
+    with pytest.raises(StripeConnectionError, match="the same page again"):
+        poll(client, "customer", Position(NOW - 200, "cus_anchor"))
+
+
 def test_an_answer_without_a_date_moves_nothing(client: StripeClient) -> None:
     """Without Stripe's clock nobody can say what is settled."""
     body = b'{"data": [], "has_more": false}'
@@ -568,6 +575,10 @@ def test_newest_before_never_waits(fake: FakeStripe, connect: Callable[..., Stri
 def test_a_position_survives_json(position: Position) -> None:
     """What is stored is what is read."""
     assert Position.from_dict(json.loads(json.dumps(position.as_dict()))) == position
+
+
+def test_a_position_is_taken_as_it_is() -> None:
+    assert Position.from_dict(Position(1, "cus_1")) == Position(1, "cus_1")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
-"""One running Airflow for each file of tests and database, and for each stream an account at a fake Stripe."""
+"""One running Airflow for each database, and for each stream of customers an account at a fake Stripe."""
 
 from __future__ import annotations
 
 import random
+import shutil
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,37 +16,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.airflow_api import wait_for
-from tests.stack import POSTGRESQL, AirflowStack, FakeStripeProcess
+from tests.stack import COMPONENTS, POSTGRESQL, AirflowStack, FakeStripeProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 DAGS = Path(__file__).parent / "dags"
 KEY = "sk_test_51StreamAccount00secretsecret"
 STREAMS = (
-    *(
-        "poke",
-        "reschedule",
-        "deferrable",
-        "shaky",
-        "strict",
-        "backlog",
-        "manual",
-        "marked",
-        "skips",
-        "guarded",
-        "mixed",
-    ),
-    *("mixed_variable", "events", "shared", "waiting", "forgets", "remembers"),
+    *("poke", "reschedule", "deferrable", "events", "shaky", "strict", "backlog", "manual", "marked", "skips"),
+    *("guarded", "mixed", "mixed_variable", "shared", "waiting", "forgets", "remembers"),
     *(f"{end}_{way}" for end in ("late", "skip", "wrong") for way in ("poke", "reschedule", "deferrable")),
 )
+
+
+Scenario = Callable[[AirflowStack, Callable[[str], "Stream"]], None]
 
 
 class Stream:
     """One DAG, its Stripe account, and what its runs have received."""
 
-    def __init__(self, airflow: AirflowStack, fake: FakeStripeProcess, name: str) -> None:
-        self.airflow, self.fake, self.name, self.account = airflow, fake, name, f"acct_{name}"
+    def __init__(self, airflow: AirflowStack, name: str) -> None:
+        self.airflow, self.name, self.account = airflow, name, f"acct_{name}"
+        self.fake: FakeStripeProcess = airflow.fake  # type: ignore[attr-defined]
 
     def create(self, n: int = 1, **arguments: Any) -> list[str]:
         """Make customers; by default created now."""
@@ -74,6 +69,11 @@ class Stream:
         """The ids that Stripe holds, oldest first."""
         return list(self.fake.read("objects", kind="customer", account=self.account))
 
+    def requests(self) -> int:
+        """How many requests Stripe has seen for this account."""
+        seen = self.fake.read("requests")
+        return sum(request["headers"].get("stripe-account") == self.account for request in seen)
+
     def received(self) -> dict[str, list[str]]:
         """What the task behind the sensor received in each run; of several tries the last."""
         runs: dict[str, list[str]] = {}
@@ -86,7 +86,7 @@ class Stream:
         """The state of every run."""
         return {run["dag_run_id"]: run["state"] for run in self.airflow.runs(self.name)}
 
-    def wait_for_all(self, timeout: float = 120) -> None:
+    def wait_for_all(self, timeout: float = 180) -> None:
         """Wait until every object has been received by some run."""
         held = set(self.held())
 
@@ -116,9 +116,9 @@ class Stream:
         return run_id, self.airflow.wait_run(self.name, run_id)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
-    """A running Airflow with a fake Stripe of its own."""
+    """A running Airflow with a fake Stripe of its own; its DAG files are copies, so that a test may break them."""
     if request.param == "postgresql":
         psycopg2 = pytest.importorskip("psycopg2")
         try:
@@ -126,6 +126,8 @@ def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         except psycopg2.OperationalError:
             pytest.skip("no PostgreSQL on 127.0.0.1:5432 (STACK_POSTGRESQL names another one)")
     limits = f"sqlite:///{tmp_path_factory.mktemp('limits')}/calls.sqlite"
+    dags = tmp_path_factory.mktemp("dags")
+    shutil.copytree(DAGS, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     with FakeStripeProcess() as fake:
         connections = {
             f"stripe_{name}": {
@@ -134,27 +136,49 @@ def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             }
             for name in STREAMS
         }
-        home = Path(__file__).parents[2] / ".e2e" / f"{request.path.stem}-{request.param}"
         with AirflowStack(
-            dags_folder=DAGS,
-            home=home,
+            dags_folder=dags,
+            home=Path(__file__).parents[2] / ".e2e" / request.param,
             database=request.param,
             env={"FAKE_STRIPE": fake.url},
+            components=(*COMPONENTS, "execution-api"),
             connections=connections,
         ) as stack:
             stack.fake = fake  # type: ignore[attr-defined]
             yield stack
 
 
-@pytest.fixture
-def stream(airflow: AirflowStack) -> Any:
-    """Get a stream by its name; its DAG is paused at the end."""
+@contextmanager
+def streams(airflow: AirflowStack) -> Iterator[Callable[[str], Stream]]:
+    """Get streams by their names; their DAGs are paused at the end."""
     used: list[str] = []
 
     def get(name: str) -> Stream:
         used.append(name)
-        return Stream(airflow, airflow.fake, name)  # type: ignore[attr-defined]
+        return Stream(airflow, name)
 
-    yield get
-    for name in used:
-        airflow.pause(name)
+    try:
+        yield get
+    finally:
+        for name in used:
+            airflow.pause(name)
+
+
+@pytest.fixture
+def stream(airflow: AirflowStack) -> Iterator[Callable[[str], Stream]]:
+    """Get streams by their names."""
+    with streams(airflow) as get:
+        yield get
+
+
+def side_by_side(airflow: AirflowStack, scenarios: Sequence[Scenario]) -> Iterator[dict[Scenario, Future[None]]]:
+    """Run scenarios at the same time in one Airflow: each has streams of its own, and mostly waits."""
+
+    def run(scenario: Scenario) -> None:
+        began = time.monotonic()
+        with streams(airflow) as stream:
+            scenario(airflow, stream)
+        print(f"\n{airflow.database}: {scenario.__name__} took {time.monotonic() - began:.0f} s", flush=True)
+
+    with ThreadPoolExecutor(len(scenarios)) as pool:
+        yield {scenario: pool.submit(run, scenario) for scenario in scenarios}

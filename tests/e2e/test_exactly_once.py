@@ -1,22 +1,21 @@
-"""Every object reaches one run, once: in a living Airflow, with faults, kills, clears and mixed runs (P1, P2, P3)."""
+"""Every object reaches one run, once: in a living Airflow, with faults, clears and mixed runs (P1, P2, P3, P10)."""
 
 from __future__ import annotations
 
-import os
-import random
-import signal
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.airflow_api import wait_for
+from tests.e2e.conftest import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
-    from tests.e2e.conftest import Stream
+    from tests.e2e.conftest import Scenario, Stream
     from tests.stack import AirflowStack
 
 pytestmark = pytest.mark.e2e
@@ -46,7 +45,14 @@ def started(streams: list[Stream]) -> list[Stream]:
     return streams
 
 
-def test_every_object_reaches_one_run(stream: Callable[[str], Stream]) -> None:
+def watched(events: Stream) -> Stream:
+    """Unpause the DAG and wait until its watcher has written down where it starts."""
+    events.airflow.unpause(events.name)
+    wait_for("the watcher's start", lambda: "stripe_asset_e2e_customers" in events.airflow.variables())
+    return events
+
+
+def every_object_reaches_one_run(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
     """300 objects, some visible late, arrive while runs follow each other, in four modes: every object once."""
     streams = [*started([stream(mode) for mode in MODES]), watched(stream("events"))]
     with ExitStack() as inflow:
@@ -59,48 +65,7 @@ def test_every_object_reaches_one_run(stream: Callable[[str], Stream]) -> None:
             assert [name for ids in each.received().values() for name in ids] == each.held()
 
 
-def watched(events: Stream) -> Stream:
-    """Unpause the DAG and wait until its watcher has written down where it starts."""
-    events.airflow.unpause(events.name)
-    wait_for("the watcher's start", lambda: "stripe_asset_e2e_customers" in events.airflow.variables())
-    return events
-
-
-def test_kills(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
-    """kill -9 of tasks, their supervisors, scheduler and api-server at random moments: nothing lost, nothing twice."""
-    streams = started([stream(mode) for mode in MODES])
-    kills: dict[str, int] = {}
-    with ExitStack() as inflow:
-        for each in streams:
-            inflow.enter_context(each.arriving(80, seconds=45))
-        for victim in random.sample(["task"] * 6 + ["supervisor"] * 3 + ["scheduler", "api-server"] * 2, 13):
-            time.sleep(random.uniform(0.5, 2.5))
-            if kill(airflow, victim):
-                kills[victim] = kills.get(victim, 0) + 1
-    print(f"\n{airflow.database}: kill -9 of {kills}")
-    assert sum(kills.values()) >= 10
-    for each in streams:
-        each.wait_for_all(180)
-        assert each.verdict() == "0 lost, 0 twice"
-
-
-def kill(airflow: AirflowStack, victim: str) -> bool:
-    """Kill a component and start it again, or a process of a running task; say whether there was one."""
-    if victim in ("scheduler", "api-server"):
-        airflow.kill(victim)
-        airflow.restart(victim)
-        return True
-    pids: list[int] = []
-    with suppress(TimeoutError):
-        pids = wait_for(victim, airflow.tasks if victim == "task" else airflow.supervisors, timeout=15)
-    if pids:
-        with suppress(ProcessLookupError):
-            os.kill(random.choice(pids), signal.SIGKILL)
-            return True
-    return False
-
-
-def test_failing_polls_and_tasks(stream: Callable[[str], Stream]) -> None:
+def polls_and_tasks_that_fail(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
     """Every third request and every tenth task fails: nothing lost, nothing twice."""
     (shaky,) = started([stream("shaky")])
     for index, fault in enumerate(FAULTS):  # every third request fails, by turns in one of these ways
@@ -114,27 +79,7 @@ def test_failing_polls_and_tasks(stream: Callable[[str], Stream]) -> None:
     assert shaky.verdict() == "0 lost, 0 twice"
 
 
-def test_no_retries(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
-    """Without retries, advance_after="dag_run" brings every object to a run that succeeds, whatever is killed."""
-    (strict,) = started([stream("strict")])
-    kills = 0
-    with strict.arriving(100, seconds=40):
-        until = time.monotonic() + 40
-        while time.monotonic() < until:
-            kills += kill(airflow, "task")
-            time.sleep(random.uniform(3, 6))
-
-    def reached() -> set[str]:
-        good = {run for run, state in strict.states().items() if state == "success"}
-        return {name for run, ids in strict.received().items() if run in good for name in ids}
-
-    wait_for("every object in a run that succeeded", lambda: set(strict.held()) <= reached(), 120, every=1)
-    good = {run: ids for run, ids in strict.received().items() if strict.states()[run] == "success"}
-    print(f"\n{airflow.database}: {kills} kills without retries")
-    assert strict.verdict(good) == "0 lost, 0 twice"
-
-
-def test_clear_gives_the_same_rows(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+def cleared_runs_get_the_same_rows(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
     """Clearing an old run, the latest, or three at once gives each its own rows again; the chain goes on unchanged."""
     manual = stream("manual")
     airflow.unpause("manual")
@@ -158,7 +103,7 @@ def test_clear_gives_the_same_rows(airflow: AirflowStack, stream: Callable[[str]
     assert manual.verdict() == "0 lost, 0 twice"
 
 
-def test_mixed_runs(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+def runs_of_several_kinds(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
     """Scheduled, manual, asset-triggered runs, a backfill: nothing lost; nothing twice with cursor_variable."""
     streams = [stream("mixed"), stream("mixed_variable")]
 
@@ -189,7 +134,7 @@ def test_mixed_runs(airflow: AirflowStack, stream: Callable[[str], Stream]) -> N
     assert variable == "0 lost, 0 twice"
 
 
-def test_ends_without_rows(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+def runs_that_end_without_rows(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
     """A time-out, a skip by soft_fail and a run marked success by hand: what came meanwhile comes in the next run."""
     marked, skips = stream("marked"), stream("skips")
     for each, end in ((marked, "failed"), (skips, "success")):
@@ -209,32 +154,9 @@ def test_ends_without_rows(airflow: AirflowStack, stream: Callable[[str], Stream
         assert each.verdict() == "0 lost, 0 twice"
 
 
-def test_airflow_forgets(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
-    """After ``airflow db clean`` of all runs a sensor begins at start_from again, or goes on from its Variable."""
-    forgets, remembers = stream("forgets"), stream("remembers")
-    for each in (forgets, remembers):
-        airflow.unpause(each.name)
-        each.run_once()
-        each.create(2)
-        assert each.run_once()[1] == "success"
-        each.create(2)
-    tomorrow = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86_400))
-    airflow.command(
-        "db", "clean", "--clean-before-timestamp", tomorrow, "--tables", "dag_run", "--skip-archive", "--yes"
-    )
-    assert forgets.states() == remembers.states() == {}
-    for each, verdict in ((forgets, "2 lost, 0 twice"), (remembers, "0 lost, 2 twice")):
-        time.sleep(2)
-        each.run_once()  # forgets: begins anew, with nothing; remembers: the last window again, and what is new
-        assert each.verdict() == verdict  # as docs/guarantees.md says
-
-
-WAYS = ("poke", "reschedule", "deferrable")
-
-
-def test_every_way_to_wait_ends_alike(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+def every_way_to_wait_ends_alike(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
     """A time-out fails, soft_fail skips, a wrong key fails with its own error: in poke, reschedule and deferrable."""
-    names = [f"{end}_{way}" for end in ("late", "skip", "wrong") for way in WAYS]
+    names = [f"{end}_{way}" for end in ("late", "skip", "wrong") for way in MODES]
     runs = {}
     for name in names:
         airflow.unpause(stream(name).name)
@@ -243,13 +165,13 @@ def test_every_way_to_wait_ends_alike(airflow: AirflowStack, stream: Callable[[s
         airflow.wait_run(name, run_id)
         (sensor,) = (row for row in airflow.task_instances(name, run_id) if row["task_id"] == "new")
         assert sensor["state"] == ("skipped" if name.startswith("skip") else "failed"), name
-    for way in WAYS:
+    for way in MODES:
         late, wrong = (airflow.logs(f"{end}_{way}", runs[f"{end}_{way}"], "new") for end in ("late", "wrong"))
         assert "AirflowSensorTimeout" in late, way
         assert "StripeAuthenticationError" in wrong, way
 
 
-def test_another_mode_or_account_is_refused(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+def another_mode_or_account_is_refused(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
     """A live key, or another account, in the same connection: refused with both named, nothing handed over (P10)."""
     guarded = stream("guarded")
     airflow.unpause("guarded")
@@ -277,7 +199,7 @@ def test_another_mode_or_account_is_refused(airflow: AirflowStack, stream: Calla
     assert guarded.verdict() == "0 lost, 0 twice"
 
 
-def test_backlog(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+def a_backlog_comes_in_batches(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
     """A backlog of 20,000 comes in 20 runs of 1,000, in order and without a gap, by reference: small XComs."""
     backlog = stream("backlog")
     backlog.create(20_000, spread=20_000, created=int(time.time()) - 30_000)
@@ -289,3 +211,57 @@ def test_backlog(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None
     assert [len(ids) for ids in runs.values()] == [1000] * 20
     for run_id in list(runs)[:3]:
         assert len(str(airflow.xcom("backlog", run_id, "new"))) < 400
+
+
+def what_airflow_forgets(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
+    """After ``airflow db clean`` of all runs a sensor begins at start_from again, or goes on from its Variable."""
+    forgets, remembers = stream("forgets"), stream("remembers")
+    for each in (forgets, remembers):
+        airflow.unpause(each.name)
+        each.run_once()
+        each.create(2)
+        assert each.run_once()[1] == "success"
+        each.create(2)
+    tomorrow = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86_400))
+    airflow.command(
+        "db",
+        "clean",
+        "--clean-before-timestamp",
+        tomorrow,
+        "--tables",
+        "dag_run",
+        "--dag-ids",
+        "forgets,remembers",
+        "--skip-archive",
+        "--yes",
+    )
+    assert forgets.states() == remembers.states() == {}
+    for each, verdict in ((forgets, "2 lost, 0 twice"), (remembers, "0 lost, 2 twice")):
+        time.sleep(2)
+        each.run_once()  # forgets: begins anew, with nothing; remembers: the last window again, and what is new
+        assert each.verdict() == verdict  # as docs/guarantees.md says
+
+
+SCENARIOS = (
+    what_airflow_forgets,
+    every_object_reaches_one_run,
+    polls_and_tasks_that_fail,
+    cleared_runs_get_the_same_rows,
+    runs_of_several_kinds,
+    runs_that_end_without_rows,
+    every_way_to_wait_ends_alike,
+    another_mode_or_account_is_refused,
+    a_backlog_comes_in_batches,
+)
+
+
+@pytest.fixture(scope="module")
+def running(airflow: AirflowStack) -> Iterator[dict[Scenario, Future[None]]]:
+    """All scenarios, begun."""
+    yield from side_by_side(airflow, SCENARIOS)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_exactly_once(running: dict[Scenario, Future[None]], scenario: Scenario) -> None:
+    """The promise in the scenario's docstring."""
+    running[scenario].result()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.test_exactly_once import FAULTS, MODES, kill, started
+from tests.e2e.test_exactly_once import FAULTS, MODES, started
+from tests.e2e.test_kills import VICTIMS, kill
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from tests.stack import AirflowStack
 
 pytestmark = pytest.mark.soak
-VICTIMS = ("task", "task", "task", "supervisor", "scheduler", "api-server")
 
 
 def test_soak(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
@@ -36,6 +36,7 @@ def test_soak(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
         while time.monotonic() < until:
             time.sleep(random.uniform(1, 10))
             kills += kill(airflow, random.choice(VICTIMS))
+        kills += kill(airflow, "scheduler")  # see test_kills
     streams[0].fake.clear("faults")
     print(f"\n{airflow.database}: {kills} kills in {seconds / 60:g} minutes")
     for each in streams:
