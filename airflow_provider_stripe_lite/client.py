@@ -51,14 +51,14 @@ class Answer:
     """What Stripe answered.
 
     :ivar body: the JSON object, as Stripe sent it.
-    :ivar date: epoch second of Stripe's clock, not later than when the request arrived there.
+    :ivar date: epoch second of Stripe's clock, not later than when the request arrived there; None if it did not say.
     :ivar request_id: ``req_…``.
     :ivar replayed: whether this is the saved answer to an earlier request with the same idempotency key.
     :ivar tries: how many requests it took.
     """
 
     body: dict[str, Any]
-    date: int
+    date: int | None
     request_id: str | None
     replayed: bool = False
     tries: int = 1
@@ -325,14 +325,10 @@ def _json_loads() -> Callable[[bytes], Any]:
     return loads
 
 
-def _date(header: str | None, elapsed: float) -> int:
+def _date(header: str | None, elapsed: float) -> int | None:
     """The server's clock when the request arrived: a slow answer is dated after it looked at its data."""
     try:
         date = int(parsedate_to_datetime(header or "").timestamp())
     except ValueError:
-        raise StripeConnectionError(
-            "The answer has no Date header, and without Stripe's clock nothing can be handed over exactly once: "
-            "check what answers at the connection's host.",
-            retryable=True,
-        ) from None
+        return None
     return date - math.ceil(elapsed) if elapsed >= 1 else date

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from airflow_provider_stripe_lite.catalog import FEEDS, Feed
-from airflow_provider_stripe_lite.client import StripeClient
+from airflow_provider_stripe_lite.client import Answer, StripeClient
 from airflow_provider_stripe_lite.errors import (
     StripeConnectionError,
     StripeInputError,
@@ -281,18 +281,22 @@ class _Reader:
             if self._feed.gone is None:
                 raise
             raise exc.with_hint(self._feed.gone) from exc
-        self.date = self.date or answer.date
         page, more = answer.body.get("data"), answer.body.get("has_more") is True
+        if answer.date is None:
+            raise self._bad(answer, "gave no Date header, and nothing is handed over without Stripe's clock")
         if not self._is_page(page) or (more and not page):
-            raise StripeConnectionError(
-                f"GET {self._feed.path} gave no list of objects with id and {self._feed.created}: check what answers "
-                "at the connection's host.",
-                request_id=answer.request_id,
-                retryable=True,
-            )
+            raise self._bad(answer, f"gave no list of objects with id and {self._feed.created}")
         if page and page[0]["id"] in (params.get("ending_before"), params.get("starting_after")):
-            raise StripeConnectionError(f"GET {self._feed.path} gave the same page again: it has no end.")
+            raise self._bad(answer, "gave the same page again, so it has no end")
+        self.date = self.date or answer.date
         return page[::-1], more
+
+    def _bad(self, answer: Answer, what: str) -> StripeConnectionError:
+        return StripeConnectionError(
+            f"GET {self._feed.path} {what}: check what answers at the connection's host.",
+            request_id=answer.request_id,
+            retryable=True,
+        )
 
     def _is_page(self, page: Any) -> TypeGuard[list[Object]]:
         return isinstance(page, list) and all(

@@ -258,6 +258,14 @@ def test_a_tls_failure_is_not_tried_again(fake: FakeStripe, naps: list[float]) -
     assert naps == []
 
 
+def test_an_answer_without_a_date_is_an_answer() -> None:
+    """Only handing over needs Stripe's clock; a create that has been made is not refused for its lack."""
+    answer = b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 14\r\n\r\n{"id":"cus_1"}'
+    with raw_server(answer) as (url, heard):
+        made = client_for(url).post("/v1/customers", {})
+    assert (made.body, made.date, len(heard)) == ({"id": "cus_1"}, None, 1)
+
+
 def test_an_answer_that_is_no_http_is_an_error() -> None:
     """Another service listens there."""
     with raw_server(b"SSH-2.0-OpenSSH_9.6\r\n") as (url, heard), pytest.raises(StripeConnectionError):
