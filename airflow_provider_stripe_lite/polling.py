@@ -84,6 +84,16 @@ def feed_named(name: object) -> Feed:
     return feed
 
 
+def at_least(name: str, value: Any, least: int) -> int:
+    """Accept a whole number.
+
+    :raises StripeInputError: it is none, or smaller.
+    """
+    if type(value) is not int or value < least:
+        raise StripeInputError(f"{name} must be a whole number of at least {least}, got {value!r:.40}.")
+    return value
+
+
 def poll(
     client: StripeClient,
     feed: str,
@@ -105,6 +115,7 @@ def poll(
     :raises WouldWait: the call limit has no free slot within ``max_wait``; nothing was read.
     :raises StripeError: a request failed; nothing is lost, as the position has not moved.
     """
+    settle, max_items = at_least("settle", settle, 0), at_least("max_items", max_items, 1)
     reader = _Reader(client, feed_named(feed), position, max_wait)
     items: list[Object] = []
     while True:

@@ -15,7 +15,7 @@ from airflow_provider_stripe_lite.errors import StripeError, StripeInputError, W
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.links import StripeDashboardLink, StripeRequestLogLink, log_url, window_url
 from airflow_provider_stripe_lite.output import Row, projection
-from airflow_provider_stripe_lite.polling import MAX_ITEMS, SETTLE, Position, feed_named
+from airflow_provider_stripe_lite.polling import MAX_ITEMS, SETTLE, Position, at_least, feed_named
 from airflow_provider_stripe_lite.retries import StripeRetryPolicy
 from airflow_provider_stripe_lite.triggers import POLL_SECONDS, StripeAlarmTrigger, check_poll_interval
 
@@ -86,8 +86,8 @@ class StripeNewObjectSensor(BaseSensorOperator):
         self.feed = feed_named(feed).name
         self.stripe_conn_id = stripe_conn_id
         self.start_from = start_from
-        self.settle = _at_least("settle", settle, 0)
-        self.max_items = _at_least("max_items", max_items, 1)
+        self.settle = at_least("settle", settle, 0)
+        self.max_items = at_least("max_items", max_items, 1)
         self.returns = _one_of("output", output, ("rows", "window"))
         self.fields = fields
         self.deferrable = deferrable
@@ -231,12 +231,6 @@ def _window(cursor: Cursor) -> dict[str, Any]:
     """The reference under which the objects of a cursor's window can be read at any time."""
     shared = {name: cursor[name] for name in ("feed", "account", "mode", "from", "count")}
     return shared | {"until": cursor["to"]["until"]}
-
-
-def _at_least(name: str, value: Any, least: int) -> int:
-    if type(value) is not int or value < least:
-        raise StripeInputError(f"{name} must be a whole number of at least {least}, got {value!r:.40}.")
-    return value
 
 
 def _one_of(name: str, value: Any, known: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ from airflow_provider_stripe_lite.polling import (
     MAX_ITEMS,
     SETTLE,
     Position,
+    at_least,
     feed_named,
     newest_before,
     poll,
@@ -332,7 +333,7 @@ def stripe_asset(
         stripe_conn_id=stripe_conn_id,
         poll_interval=poll_interval,
         start_from=start_from if isinstance(start_from, str) else start_from.isoformat(),
-        settle=settle,
+        settle=at_least("settle", settle, 0),
     )
     return Asset(name=name, watchers=[AssetWatcher(name=f"{name}_watcher", trigger=trigger)])
 

@@ -131,6 +131,11 @@ ARGUMENTS: list[tuple[Call, str]] = [
     (lambda hook: hook.poll("customers", Position(0)), "feed must be one of customer, charge"),
     (lambda hook: hook.poll(None, Position(0)), "feed must be one of"),
     (lambda hook: hook.poll(["customer"], Position(0)), "feed must be one of"),
+    (lambda hook: hook.poll("customer", None), "A position must be"),
+    (lambda hook: hook.poll("customer", {"until": "now"}), "A position must be"),
+    (lambda hook: hook.poll("customer", Position(0), settle=-1), "settle must be a whole number of at least 0"),
+    (lambda hook: hook.poll("customer", Position(0), settle="60"), "settle must be a whole number"),
+    (lambda hook: hook.poll("customer", Position(0), max_items=0), "max_items must be a whole number of at least 1"),
 ]  # fmt: skip
 
 
