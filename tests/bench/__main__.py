@@ -44,6 +44,8 @@ def compare(quick: bool) -> None:
         found |= rounds_of(3 * rounds, costs)
         text = report.reading(readers, found, objects, many, rounds, pythons)
     report.write("bench", text, report.bars(readers, found), quick)
+    if not quick:
+        report.write_readme(report.summary(readers, found))
 
 
 def load(quick: bool) -> None:

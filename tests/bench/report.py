@@ -42,6 +42,21 @@ def reading(rows: Rows, found: dict[str, Any], objects: int, many: int, rounds: 
     ])  # fmt: skip
 
 
+def summary(rows: Rows, found: dict[str, Any]) -> str:
+    """The part of the table that the README shows."""
+    return "\n".join([
+        "| | calls | objects per CPU second | peak MB over rest |\n| --- | --: | --: | --: |",
+        *(
+            f"| {_plain(label)} | {of['calls']:.0f} | {of['objects'] / of['cpu']:,.0f} | {of['peak']:.0f} |"
+            for label, of in ((label, found[name]) for name, _, label in rows)
+        ),
+    ])  # fmt: skip
+
+
+def _plain(label: str) -> str:
+    return label.strip("¹²³ ").replace("**", "")
+
+
 def _row(label: str, of: dict[str, float]) -> str:
     polls = " | ".join(f"{of[when + 'calls']:.0f}, {of[when + 'cpu'] * 1e3:.1f}" for when in ("none_", "ten_"))
     speed = f"{of['objects'] / of['seconds']:,.0f} | {of['cpu']:.2f} | {of['objects'] / of['cpu']:,.0f}"
@@ -75,7 +90,7 @@ def _targets(found: dict[str, Any], objects: int, many: int) -> Iterator[tuple[s
 
 def bars(rows: Rows, found: dict[str, Any]) -> str:
     """Objects per CPU second, as an SVG that needs no style of the page around it."""
-    rates = [(name, label.strip("¹²³ ").replace("**", ""), found[name]) for name, _, label in rows]
+    rates = [(name, _plain(label), found[name]) for name, _, label in rows]
     most, height = max(of["objects"] / of["cpu"] for *_, of in rates), 28 * len(rates) + 44
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 {height}" font-family="sans-serif" font-size="13">',
@@ -121,3 +136,10 @@ def write(name: str, text: str, plot: str | None, quick: bool) -> None:
         (ROOT / "docs" / f"{name}.svg").write_text(plot)
         text = f"# Speed and memory, side by side\n\n![Charges read per CPU second]({name}.svg)\n\n{text}"
     (ROOT / "docs" / f"{name}.md").write_text(text)
+
+
+def write_readme(table: str) -> None:
+    """Put the table where the README has the last one."""
+    path, begin, end = ROOT / "README.md", "<!-- bench:begin -->\n", "<!-- bench:end -->"
+    before, _, rest = path.read_text().partition(begin)
+    path.write_text(f"{before}{begin}{table}\n{end}{rest.partition(end)[2]}")
