@@ -132,7 +132,12 @@ def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         connections = {
             f"stripe_{name}": {
                 **fake.connection("mistyped" if name.startswith("wrong") else KEY),
-                "extra": {"stripe_account": f"acct_{name}", "rate_limit_calls": 100_000, "rate_limit_url": limits},
+                "extra": {
+                    "stripe_account": f"acct_{name}",
+                    "timeout": 2 if name == "shaky" else 80,
+                    "rate_limit_calls": 100_000,
+                    "rate_limit_url": limits,
+                },
             }
             for name in STREAMS
         }

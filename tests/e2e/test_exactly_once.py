@@ -28,6 +28,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"reset": True},
     {"truncate": "length"},
     {"truncate": "json"},
+    {"delay": 4},  # longer than the connection's timeout
 )
 
 
