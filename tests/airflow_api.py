@@ -69,11 +69,11 @@ class AirflowApi:
             raise ApiError(response)
         return response.json() if response.content else None
 
-    def change(self, path: str, body: Mapping[str, Any], **params: Any) -> None:
+    def change(self, path: str, body: Mapping[str, Any]) -> None:
         """Have something changed, also where the api-server is away for the moment: a PATCH can be repeated."""
 
         def changed() -> bool:
-            self.call("PATCH", path, json=body, params=params)
+            self.call("PATCH", path, json=body)
             return True
 
         wait_for(f"PATCH {path}", changed)

@@ -176,8 +176,9 @@ def stream(airflow: AirflowStack) -> Iterator[Callable[[str], Stream]]:
         yield get
 
 
-def side_by_side(airflow: AirflowStack, scenarios: Sequence[Scenario]) -> Iterator[dict[Scenario, Future[None]]]:
-    """Run scenarios at the same time in one Airflow: each has streams of its own, and mostly waits."""
+@pytest.fixture(scope="module")
+def running(request: pytest.FixtureRequest, airflow: AirflowStack) -> Iterator[dict[Scenario, Future[None]]]:
+    """A module's SCENARIOS, begun at the same time in one Airflow: each has streams of its own, and mostly waits."""
 
     def run(scenario: Scenario) -> None:
         began = time.monotonic()
@@ -185,5 +186,6 @@ def side_by_side(airflow: AirflowStack, scenarios: Sequence[Scenario]) -> Iterat
             scenario(airflow, stream)
         print(f"\n{airflow.database}: {scenario.__name__} took {time.monotonic() - began:.0f} s", flush=True)
 
+    scenarios: Sequence[Scenario] = request.module.SCENARIOS
     with ThreadPoolExecutor(len(scenarios)) as pool:
         yield {scenario: pool.submit(run, scenario) for scenario in scenarios}

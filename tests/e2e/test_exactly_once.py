@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.airflow_api import ApiError, wait_for
-from tests.e2e.conftest import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from concurrent.futures import Future
 
     from tests.e2e.conftest import Scenario, Stream
@@ -264,12 +263,6 @@ SCENARIOS = (
     another_mode_or_account_is_refused,
     a_backlog_comes_in_batches,
 )
-
-
-@pytest.fixture(scope="module")
-def running(airflow: AirflowStack) -> Iterator[dict[Scenario, Future[None]]]:
-    """All scenarios, begun."""
-    yield from side_by_side(airflow, SCENARIOS)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)

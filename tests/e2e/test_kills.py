@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.airflow_api import wait_for
-from tests.e2e.conftest import side_by_side
 from tests.e2e.test_exactly_once import MODES, started, watched
 from tests.stack import APIS
 
@@ -153,12 +152,6 @@ def once_each_window(events: Stream) -> set[str]:
 
 
 SCENARIOS = (tasks_supervisors_scheduler_and_api_server_die, tasks_die_without_retries, the_triggerer_dies)
-
-
-@pytest.fixture(scope="module")
-def running(airflow: AirflowStack) -> Iterator[dict[Scenario, Future[None]]]:
-    """All scenarios, begun."""
-    yield from side_by_side(airflow, SCENARIOS)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
