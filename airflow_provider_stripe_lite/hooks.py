@@ -196,7 +196,6 @@ class StripeHook(BaseHook):
         max_wait: float | None = None,
     ) -> polling.Batch:
         """Hand over what is new in ``feed`` since ``position``: see :func:`polling.poll`."""
-        position = polling.Position.from_dict(position)
         return polling.poll(self.client, feed, position, settle=settle, max_items=max_items, max_wait=max_wait)
 
     def read_window(self, feed: str, window: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -112,11 +112,12 @@ def poll(
     :param max_items: the largest batch; only one second's objects may exceed it, as they stay together.
     :param max_wait: seconds to wait for the call limit. Where it is over in the middle, what is complete by then is
         handed over.
+    :raises StripeInputError: an argument cannot be used; no request was sent.
     :raises WouldWait: the call limit has no free slot within ``max_wait``; nothing was read.
     :raises StripeError: a request failed; nothing is lost, as the position has not moved.
     """
     settle, max_items = at_least("settle", settle, 0), at_least("max_items", max_items, 1)
-    reader = _Reader(client, feed_named(feed), position, max_wait)
+    reader = _Reader(client, feed_named(feed), Position.from_dict(position), max_wait)
     items: list[Object] = []
     while True:
         try:

@@ -504,6 +504,7 @@ def test_an_asset_and_its_watcher_are_made_together() -> None:
     ({"feed": "customers"}, "feed must be one of customer, charge"),
     ({"feed": "customer", "poll_interval": 10}, "allow_fast_polling=True"),
     ({"feed": "customer", "start_from": "yesterday"}, 'start_from must be "now"'),
+    ({"feed": "customer", "settle": -1}, "settle must be a whole number"),
 ])  # fmt: skip
 def test_a_bad_asset_is_refused_where_it_is_made(arguments: dict[str, Any], words: str) -> None:
     """In the DAG file, not in the triggerer, where nobody looks."""

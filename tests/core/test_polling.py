@@ -512,6 +512,7 @@ def test_an_answer_that_is_no_list_moves_nothing(fake: FakeStripe, client: Strip
 
 
 def test_a_page_that_comes_again_is_an_error_and_no_endless_walk(fake: FakeStripe, client: StripeClient) -> None:
+    """A server that ignores the page cursor would otherwise be asked for ever."""
     page = {"object": "list", "has_more": True, "data": [{"id": "cus_newest", "created": NOW - 100}]}
     fake.fault(path="/v1/customers", status=200, body=page, times=2)
     with pytest.raises(StripeConnectionError, match="the same page again"):
@@ -578,6 +579,7 @@ def test_a_position_survives_json(position: Position) -> None:
 
 
 def test_a_position_is_taken_as_it_is() -> None:
+    """A window may hold the position itself instead of its JSON."""
     assert Position.from_dict(Position(1, "cus_1")) == Position(1, "cus_1")
 
 
