@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
-from airflow.sdk.exceptions import AirflowRescheduleException
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSensorTimeout, AirflowSkipException
 
 from airflow_provider_stripe_lite.cursors import Cursor, CursorChain, first_second
 from airflow_provider_stripe_lite.errors import StripeError, StripeInputError, WouldWait
@@ -181,6 +181,9 @@ class StripeNewObjectSensor(BaseSensorOperator):
         """Let the triggerer wait; the timeout is what is left of the sensor's."""
         started = context["ti"].start_date or datetime.now(UTC)
         left = self.timeout - (datetime.now(UTC) - started).total_seconds()
+        if left <= 0:  # a trigger that is over at once may come back before the scheduler knows that this process ended
+            end = AirflowSkipException if self.soft_fail or self.never_fail else AirflowSensorTimeout
+            raise end(f"Nothing new in feed {self.feed} within the timeout of {self.timeout:g} s.") from None
         self.defer(
             trigger=StripeAlarmTrigger(
                 feed=self.feed,
@@ -192,7 +195,7 @@ class StripeNewObjectSensor(BaseSensorOperator):
                 poll_interval=wait if self._limit_wait else math.ceil(wait),
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=max(left, 0)),  # at 0 Airflow ends it at once, and knows of soft_fail
+            timeout=timedelta(seconds=left),
         )
 
 

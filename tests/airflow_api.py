@@ -34,7 +34,7 @@ def wait_for(
     """Return the first true answer of ``check``; an API that is away or broken for the moment answers no."""
     began = said = time.monotonic()
     while True:
-        with suppress(requests.ConnectionError, requests.Timeout):
+        with suppress(requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
             try:
                 if answer := check():
                     return answer
@@ -69,14 +69,14 @@ class AirflowApi:
             raise ApiError(response)
         return response.json() if response.content else None
 
-    def change(self, path: str, body: Mapping[str, Any]) -> None:
-        """Have something changed, also where the api-server is away for the moment: a PATCH can be repeated."""
+    def change(self, path: str, body: Mapping[str, Any], method: str = "PATCH") -> None:
+        """Have something changed that may be changed twice, also where the api-server is away for the moment."""
 
         def changed() -> bool:
-            self.call("PATCH", path, json=body)
+            self.call(method, path, json=body)
             return True
 
-        wait_for(f"PATCH {path}", changed)
+        wait_for(f"{method} {path}", changed)
 
     def all(self, path: str, key: str, **params: Any) -> list[dict[str, Any]]:
         """Return every row of a list, page by page."""
@@ -125,8 +125,10 @@ class AirflowApi:
         return str(self.call("POST", f"/dags/{dag}/dagRuns", json=body)["dag_run_id"])
 
     def runs(self, dag: str) -> list[dict[str, Any]]:
-        """Return the runs of a DAG, in the order in which they were made."""
-        return self.all(f"/dags/{dag}/dagRuns", "dag_runs", order_by="id")
+        """Return the runs of a DAG, in the order in which they were made; wait where the api-server is away."""
+        path = f"/dags/{dag}/dagRuns"
+        (rows,) = wait_for(path, lambda: [self.all(path, "dag_runs", order_by="id")])
+        return list(rows)
 
     def run_state(self, dag: str, run_id: str) -> str:
         """Return queued, running, success or failed."""
@@ -186,6 +188,16 @@ class AirflowApi:
         answer = self.call("GET", path, params=params, headers={"Accept": "application/json"})
         return "\n".join(json.dumps(event, ensure_ascii=False) for event in answer["content"])
 
+    def story(self, dag: str, run_id: str) -> str:
+        """Return what became of each task of a run, with the end of its log: for a test's failure message."""
+        lines = []
+        for row in self.task_instances(dag, run_id):
+            lines.append(f"{row['task_id']}[{row['map_index']}]: {row['state']}, try {row['try_number']}")
+            if row["try_number"]:
+                log = self.logs(dag, run_id, row["task_id"], row["try_number"], row["map_index"])
+                lines += [f"    {line[:1500]}" for line in log.splitlines()[-15:]]
+        return "\n".join(lines)
+
     def clear(
         self,
         dag: str,
@@ -200,7 +212,7 @@ class AirflowApi:
         if task_ids is not None:
             body["task_ids"] = list(task_ids)
         for run_id in run_ids:
-            self.call("POST", f"/dags/{dag}/clearTaskInstances", json={**body, "dag_run_id": run_id})
+            self.change(f"/dags/{dag}/clearTaskInstances", {**body, "dag_run_id": run_id}, "POST")
 
     def set_state(self, dag: str, run_id: str, task: str, state: str, map_index: int = -1) -> None:
         """Mark a task instance success, failed or skipped, as a person does."""

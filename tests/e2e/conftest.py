@@ -110,10 +110,12 @@ class Stream:
         print(f"\n{self.airflow.database} {self.name}: {len(held)} objects, {len(runs)} runs: {verdict}", flush=True)
         return verdict
 
-    def run_once(self, **arguments: Any) -> tuple[str, str]:
-        """Trigger a manual run and wait for its end: run id and state."""
+    def run_once(self, end: str = "success", **arguments: Any) -> str:
+        """Trigger a manual run, wait for its end, which is to be ``end``, and return its run id."""
         run_id = self.airflow.trigger(self.name, **arguments)
-        return run_id, self.airflow.wait_run(self.name, run_id)
+        state = self.airflow.wait_run(self.name, run_id)
+        assert state == end, f"{self.name}, {run_id}: {state}\n{self.airflow.story(self.name, run_id)}"
+        return run_id
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

@@ -12,6 +12,7 @@ from airflow.sdk import Asset, AssetOrTimeSchedule, DeltaTriggerTimetable, dag, 
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
 
+# For kills, and for a loaded Airflow that fails a task by mistake; a time-out and a refusal end a sensor all the same.
 RETRIES = {"retries": 50, "retry_delay": timedelta(seconds=1)}
 NO_RETRIES = {"retries": 0}
 FAST = {"poke_interval": 1, "allow_fast_polling": True, "settle": 3, "timeout": 3600}
@@ -72,17 +73,17 @@ stream("deferrable", deferrable=True)
 stream("shaky", mode="reschedule", sensor=Shaky)
 stream("strict", tries=NO_RETRIES, linger=1, advance_after="dag_run")
 stream("backlog", start_from="beginning", output="window")
-stream("manual", schedule=None, timeout=8, settle=1, tries=NO_RETRIES)
-stream("marked", schedule=None, timeout=8, settle=1, tries=NO_RETRIES)
-stream("skips", schedule=None, timeout=8, settle=1, soft_fail=True, tries=NO_RETRIES)
-stream("guarded", schedule=None, timeout=8, settle=1, tries=NO_RETRIES)
+stream("manual", schedule=None, timeout=8, settle=1)
+stream("marked", schedule=None, timeout=8, settle=1)
+stream("skips", schedule=None, timeout=8, settle=1, soft_fail=True)
+stream("guarded", schedule=None, timeout=8, settle=1)
 
 OFTEN = AssetOrTimeSchedule(timetable=DeltaTriggerTimetable(timedelta(seconds=20)), assets=[GO])
 stream("mixed", schedule=OFTEN, timeout=6, soft_fail=True)
 stream("mixed_variable", schedule=OFTEN, timeout=6, soft_fail=True, cursor_variable="e2e_mixed")
 
-stream("forgets", schedule=None, timeout=8, settle=1, tries=NO_RETRIES)
-stream("remembers", schedule=None, timeout=8, settle=1, tries=NO_RETRIES, cursor_variable="e2e_remembers")
+stream("forgets", schedule=None, timeout=8, settle=1)
+stream("remembers", schedule=None, timeout=8, settle=1, cursor_variable="e2e_remembers")
 
 # One scenario for each way to wait: nothing comes, nothing comes and that is fine, the key is wrong.
 for way, waiting in {
@@ -90,6 +91,6 @@ for way, waiting in {
     "reschedule": {"mode": "reschedule", "poke_interval": 5},
     "deferrable": {"deferrable": True},
 }.items():
-    stream(f"late_{way}", schedule=None, tries=NO_RETRIES, **{**waiting, "timeout": 8})
-    stream(f"skip_{way}", schedule=None, tries=NO_RETRIES, soft_fail=True, **{**waiting, "timeout": 8})
-    stream(f"wrong_{way}", schedule=None, tries=NO_RETRIES, soft_fail=True, **waiting)
+    stream(f"late_{way}", schedule=None, **{**waiting, "timeout": 8})
+    stream(f"skip_{way}", schedule=None, soft_fail=True, **{**waiting, "timeout": 8})
+    stream(f"wrong_{way}", schedule=None, soft_fail=True, **waiting)
