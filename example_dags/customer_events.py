@@ -10,12 +10,7 @@ from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.triggers import event_windows, stripe_asset
 
 
-@dag(
-    schedule=[stripe_asset("stripe_customers", feed="customer")],
-    start_date=datetime(2026, 1, 1),
-    catchup=False,
-    max_active_runs=1,
-)
+@dag(schedule=[stripe_asset("stripe_customers", feed="customer")], start_date=datetime(2026, 1, 1), catchup=False)
 def stripe_customer_events():
     """The triggerer looks every two minutes; no worker waits, and nothing runs while nobody has come.
 

@@ -11,7 +11,7 @@ from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.triggers import event_windows, stripe_asset
 
 NEW = stripe_asset(
-    "e2e_customers", feed="customer", stripe_conn_id="stripe_events", poll_interval=4, allow_fast_polling=True, settle=3
+    "e2e_customers", feed="customer", stripe_conn_id="stripe_events", poll_interval=6, allow_fast_polling=True, settle=3
 )
 
 
