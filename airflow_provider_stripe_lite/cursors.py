@@ -69,7 +69,10 @@ class CursorChain:
         """
         pinned = self._store.get(_START)
         furthest = Position.from_dict(pinned) if pinned else None
-        for cursor in sorted(self._candidates(), key=lambda cursor: -Position.from_dict(cursor.get("to")).until):
+        candidates = self._candidates()
+        if furthest is not None and not candidates:  # the first run; at a retry Airflow deletes what it had told
+            self.begin(furthest)
+        for cursor in sorted(candidates, key=lambda cursor: -Position.from_dict(cursor.get("to")).until):
             if furthest is None or furthest.until < cursor["to"]["until"]:
                 furthest = max(filter(None, (furthest, self._reached(cursor))), key=lambda position: position.until)
         if furthest is not None and furthest.as_dict() != pinned:

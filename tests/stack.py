@@ -52,7 +52,7 @@ FAST = {
         "job_heartbeat_sec": 1,
         "scheduler_heartbeat_sec": 1,
         "scheduler_idle_sleep_time": 0.5,
-        "scheduler_health_check_threshold": 10,
+        "scheduler_health_check_threshold": 20,  # less, and on a loaded machine a scheduler takes itself for dead
         "orphaned_tasks_check_interval": 5,
         "task_instance_heartbeat_timeout": 15,
         "task_instance_heartbeat_timeout_detection_interval": 2,

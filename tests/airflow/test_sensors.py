@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -157,6 +158,28 @@ def test_a_first_run_that_could_not_begin_loses_nothing(
     made = stripe.create_many("customer", 3, created=NOW + 5)
     clock.now += 500
     assert ids(Run(dag, NOW + 400).go().xcom("new")) == made
+
+
+def test_a_first_run_that_is_tried_again_loses_nothing(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
+    """Airflow deletes at a retry what the first try has told; without a date it is all that the next run can go by."""
+    polls = count()
+
+    class DiesAtItsSecondPoll(StripeNewCustomerSensor):
+        def poke(self, context: Any) -> Any:
+            found = super().poke(context)
+            if next(polls) == 1:
+                raise RuntimeError("killed")
+            return found
+
+    with dag:
+        DiesAtItsSecondPoll(
+            task_id="new", timeout=0.1, poke_interval=0.01, allow_fast_polling=True, retries=1, retry_delay=timedelta()
+        )
+    first = Run(dag, NOW, logical=False).go()
+    assert [type(error) for error in first.errors] == [RuntimeError, AirflowSensorTimeout]
+    made = stripe.create_many("customer", 3, created=NOW + 5)
+    clock.now += 500
+    assert ids(Run(dag, NOW + 400, logical=False).go().xcom("new")) == made
 
 
 def test_a_quiet_run_costs_one_call(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:

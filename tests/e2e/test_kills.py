@@ -17,7 +17,7 @@ from tests.e2e.test_exactly_once import MODES, started, watched
 from tests.stack import APIS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from tests.e2e.conftest import Scenario, Stream
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-VICTIMS = ["task"] * 6 + ["supervisor"] * 3 + ["scheduler", "api-server", "execution-api"]
-DEATHS = [signal.SIGKILL] * 5 + [signal.SIGTERM] * 2  # of the triggerer; on two databases
+VICTIMS = ["task"] * 10 + ["supervisor"] * 6 + ["scheduler", "api-server", "execution-api"]
+DEATHS = [signal.SIGKILL] * 10 + [signal.SIGTERM] * 3  # of the triggerer
 RECOVERY = 240  # seconds
 
 
@@ -36,14 +36,16 @@ def tasks_supervisors_scheduler_and_api_server_die(airflow: AirflowStack, stream
     kills: Counter[str] = Counter()
     with ExitStack() as inflow:
         for each in streams:
-            inflow.enter_context(each.arriving(80, seconds=45))
+            inflow.enter_context(each.arriving(80, seconds=60))
         for victim in random.sample(VICTIMS, len(VICTIMS)):
             time.sleep(random.uniform(0.5, 2.5))
-            kills[victim] += kill(airflow, victim)
+            if not kill(airflow, victim):
+                kill(airflow, victim := "scheduler")
+            kills[victim] += 1
         # A LocalExecutor never misses a worker that dies with a task it has just taken; the next scheduler does.
         kills["scheduler"] += kill(airflow, "scheduler")
     print(f"\n{airflow.database}: kill -9 of {dict(kills)}")
-    assert kills.total() >= 10
+    assert kills.total() == 20
     for each in streams:
         each.wait_for_all(RECOVERY)
         assert each.verdict() == "0 lost, 0 twice"
@@ -96,17 +98,15 @@ def the_triggerer_dies(airflow: AirflowStack, stream: Callable[[str], Stream]) -
     watched(events)
     # Unpaused, the watcher begins when the file has been read: not while it is broken.
     wait_for("the watcher's first poll", lambda: events.requests() > polls)
-    with events.arriving(300, seconds=80), broken_for_a_minute(airflow, "events"):
-        for number, signum in enumerate(random.sample(DEATHS, len(DEATHS))):
-            wait_for("a poll of the watcher", lambda polls=polls: events.requests() > polls, timeout=120)
-            time.sleep(random.uniform(0, 4))
-            airflow.kill("triggerer", signum)
-            polls = events.requests()
-            airflow.restart("triggerer")
-            if number == len(DEATHS) // 2:
-                events.airflow.pause(events.name)
-                time.sleep(5)
-                events.airflow.unpause(events.name)
+    deaths = random.sample(DEATHS, len(DEATHS))
+    with events.arriving(300, seconds=120):
+        with broken_for_a_minute(airflow, events.name):
+            kill_triggerer(events, deaths[:5])
+        kill_triggerer(events, deaths[5:9])
+        airflow.pause(events.name)
+        time.sleep(5)
+        airflow.unpause(events.name)
+        kill_triggerer(events, deaths[9:])
     with events.arriving(4, seconds=20):
         pass  # with a next event Airflow 3.3.2 hands over what it held back while no run could start (docs/modes.md)
     if failed := [run for run, state in events.states().items() if state == "failed"]:  # as a person would
@@ -119,6 +119,17 @@ def the_triggerer_dies(airflow: AirflowStack, stream: Callable[[str], Stream]) -
     assert events.verdict().startswith("0 lost")
     assert windows_twice(events) <= DEATHS.count(signal.SIGKILL)  # at most the one in flight, each time
     assert once_each_window(events) == set(events.held())
+
+
+def kill_triggerer(events: Stream, signals: Sequence[signal.Signals]) -> None:
+    """End it and start it again, each time after a poll of its watcher."""
+    polls = -1
+    for signum in signals:
+        wait_for("a poll of the watcher", lambda polls=polls: events.requests() > polls, timeout=120)
+        time.sleep(random.uniform(0, 4))
+        events.airflow.kill("triggerer", signum)
+        polls = events.requests()
+        events.airflow.restart("triggerer")
 
 
 @contextmanager
