@@ -17,7 +17,7 @@ from airflow_provider_stripe_lite.links import StripeDashboardLink, StripeReques
 from airflow_provider_stripe_lite.output import Row, projection
 from airflow_provider_stripe_lite.polling import MAX_ITEMS, SETTLE, Position, at_least, feed_named
 from airflow_provider_stripe_lite.retries import StripeRetryPolicy
-from airflow_provider_stripe_lite.triggers import POLL_SECONDS, StripeAlarmTrigger, check_poll_interval
+from airflow_provider_stripe_lite.triggers import POLL_SECONDS, StripeAlarmTrigger, too_fast
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -93,7 +93,8 @@ class StripeNewObjectSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.advance_after = _one_of("advance_after", advance_after, ("sensor", "dag_run"))
         self.cursor_variable = cursor_variable
-        check_poll_interval(self.poke_interval, allow_fast_polling)
+        if self.poke_interval < POLL_SECONDS and not allow_fast_polling:
+            raise StripeInputError(too_fast("poke_interval", self.poke_interval))
 
     def execute(self, context: Context) -> Any:
         """Poll until something is new; between two polls the process ends, unless ``mode="poke"``."""

@@ -10,6 +10,7 @@ import logging
 import random
 import threading
 import time
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
@@ -37,6 +38,7 @@ from airflow_provider_stripe_lite.polling import (
 )
 
 POLL_SECONDS = 120  # one poll of a trigger in 120 s: 21,600 calls a month
+_EVENT_SECONDS = 10.0  # between two events: of a quicker series Airflow 3.3.2 keeps the rest for a later event
 _LONGEST_BACKOFF = 600.0
 _PATIENCE = 5  # failures in a row that a waiting trigger keeps to itself
 _T = TypeVar("_T")
@@ -249,7 +251,7 @@ class _Producer(SharedStreamProducer):
                 yield self._payload(state, ids), state
                 await self._confirmed.wait()
             state = {**state, "from": state["to"], "to": None}
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(max(self._interval, _EVENT_SECONDS) if ids else self._interval)
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         """Save how far the stored events reach; one that was not stored is announced again after a restart."""
@@ -320,12 +322,16 @@ def stripe_asset(
 
     :param name: of the asset; the watcher's position is kept in the Variable ``stripe_asset_<name>``.
     :param feed: a key of ``FEEDS``.
-    :param poll_interval: seconds between two polls, at least 120.
+    :param poll_interval: seconds between two polls; fewer than 120 are warned of. Two events are 10 s apart at least.
     :param start_from: ``"now"`` (when the watcher first runs), ``"beginning"`` or a date-time.
     :param settle: seconds an object must be old, by Stripe's clock.
-    :param allow_fast_polling: let ``poll_interval`` be shorter; keep it well above the scheduler's own.
+    :param allow_fast_polling: do not warn of a short ``poll_interval``.
+    :raises StripeInputError: an argument cannot be used.
     """
-    check_poll_interval(poll_interval, allow_fast_polling)
+    if poll_interval <= 0:
+        raise StripeInputError(f"poll_interval must be a positive number of seconds, got {poll_interval:g}.")
+    if poll_interval < POLL_SECONDS and not allow_fast_polling:
+        warnings.warn(f"Asset {name}: {too_fast('poll_interval', poll_interval)}", stacklevel=2)
     first_second(start_from, datetime.now(UTC))  # a bad one is refused here, not in the triggerer
     trigger = StripeNewObjectTrigger(
         name=name,
@@ -338,13 +344,12 @@ def stripe_asset(
     return Asset(name=name, watchers=[AssetWatcher(name=f"{name}_watcher", trigger=trigger)])
 
 
-def check_poll_interval(seconds: float, allow_fast_polling: bool) -> None:
-    """Refuse to poll more often than every 120 s by accident."""
-    if seconds < POLL_SECONDS and not allow_fast_polling:
-        raise StripeInputError(
-            f"poke_interval (poll_interval of an asset) must be at least {POLL_SECONDS} s, got {seconds:g}: every poll "
-            "is one of the reads that Stripe allots to the account. To poll faster, add allow_fast_polling=True."
-        )
+def too_fast(name: str, seconds: float) -> str:
+    """The sentence for polls that are less than 120 s apart, by accident perhaps."""
+    return (
+        f"{name} is {seconds:g} s, less than {POLL_SECONDS}: every poll is one of the reads that Stripe allots to the "
+        "account. To poll that fast, add allow_fast_polling=True."
+    )
 
 
 def event_windows(context: Context) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import inspect
 import json
 import threading
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
@@ -94,6 +95,12 @@ def supervisor() -> Iterator[Supervisor]:
         from airflow.sdk.execution_time import task_runner
 
         yield task_runner.SUPERVISOR_COMMS
+
+
+@pytest.fixture(autouse=True)
+def events_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits for ten seconds between two events."""
+    monkeypatch.setattr("airflow_provider_stripe_lite.triggers._EVENT_SECONDS", TICK)
 
 
 def run(main: Coroutine[Any, Any, Any], seconds: float = 20) -> Any:
@@ -402,6 +409,27 @@ def test_a_burst_is_one_event(stripe: FakeStripe, clock: Clock, supervisor: Supe
     assert [item["id"] for item in StripeHook().read_window("customer", payload)] == made
 
 
+def test_events_come_one_at_a_time(
+    stripe: FakeStripe, clock: Clock, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However fast it polls: a scheduler that meets two events at once would keep the second for a later one."""
+    monkeypatch.setattr("airflow_provider_stripe_lite.triggers._EVENT_SECONDS", 0.5)
+
+    async def main() -> float:
+        stripe.create_many("customer", 1, created=NOW)
+        clock.now += 100
+        async with triggerer() as running:
+            await running.event()
+            stripe.create_many("customer", 1, created=int(clock.now))
+            clock.now += 100
+            began = time.monotonic()
+            running.store()
+            await running.event()
+            return time.monotonic() - began
+
+    assert run(main()) >= 0.5
+
+
 def test_the_watcher_does_not_end(stripe: FakeStripe, clock: Clock, supervisor: Supervisor) -> None:
     """Airflow restarts a watcher that ends every few seconds, so errors of any kind only make it wait longer."""
     made = stripe.create_many("customer", 2, created=NOW)
@@ -502,7 +530,7 @@ def test_an_asset_and_its_watcher_are_made_together() -> None:
 
 @pytest.mark.parametrize(("arguments", "words"), [
     ({"feed": "customers"}, "feed must be one of customer, charge"),
-    ({"feed": "customer", "poll_interval": 10}, "allow_fast_polling=True"),
+    ({"feed": "customer", "poll_interval": 0}, "poll_interval must be a positive number"),
     ({"feed": "customer", "start_from": "yesterday"}, 'start_from must be "now"'),
     ({"feed": "customer", "settle": -1}, "settle must be a whole number"),
 ])  # fmt: skip
@@ -510,6 +538,17 @@ def test_a_bad_asset_is_refused_where_it_is_made(arguments: dict[str, Any], word
     """In the DAG file, not in the triggerer, where nobody looks."""
     with pytest.raises(StripeInputError, match=words):
         stripe_asset("customers", **arguments)
+
+
+def test_an_asset_that_polls_fast_is_warned_of() -> None:
+    """An asset is polled once, however many DAGs wait for it: a short interval is let through, and said."""
+    with pytest.warns(
+        UserWarning, match=r"Asset customers: poll_interval is 10 s, less than 120: .*allow_fast_polling"
+    ):
+        stripe_asset("customers", feed="customer", poll_interval=10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stripe_asset("customers", feed="customer", poll_interval=10, allow_fast_polling=True)
 
 
 def test_event_windows_are_in_order_and_each_once() -> None:
