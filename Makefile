@@ -34,11 +34,12 @@ lint: .venv/dev ## ruff and mypy
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
-e2e: .venv/dev ## real schedulers, databases, kills and a browser: about ten minutes
+e2e: .venv/dev ## real schedulers, databases, kills and a browser: about 13 minutes
 	$(PY) -m pytest -s -m e2e
 
 soak: .venv/dev ## the same for longer: make soak MINUTES=30
 	HYPOTHESIS_HISTORIES=10000 $(PY) -m pytest tests/core/test_cursor_machine.py
+	RUN_HISTORIES=100 $(PY) -m pytest tests/airflow/test_run_histories.py
 	SOAK_MINUTES=$(MINUTES) $(PY) -m pytest -s -m soak
 
 bench: .venv/dev ## speed and memory, side by side with other ways to read Stripe
