@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, repeat
 from types import SimpleNamespace
 from typing import Any
 
@@ -162,23 +162,24 @@ def test_a_first_run_that_could_not_begin_loses_nothing(
 
 def test_a_first_run_that_is_tried_again_loses_nothing(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
     """Airflow deletes at a retry what the first try has told; without a date it is all that the next run can go by."""
-    polls = count()
+    polls: Iterator[int] = count()
 
-    class DiesAtItsSecondPoll(StripeNewCustomerSensor):
+    class DiesFromItsSecondPollOn(StripeNewCustomerSensor):
         def poke(self, context: Any) -> Any:
             found = super().poke(context)
-            if next(polls) == 1:
+            if next(polls) >= 1:
                 raise RuntimeError("killed")
             return found
 
     with dag:
-        DiesAtItsSecondPoll(
-            task_id="new", timeout=0.1, poke_interval=0.01, allow_fast_polling=True, retries=1, retry_delay=timedelta()
+        DiesFromItsSecondPollOn(
+            task_id="new", poke_interval=0.01, timeout=10, allow_fast_polling=True, retries=1, retry_delay=timedelta()
         )
     first = Run(dag, NOW, logical=False).go()
-    assert [type(error) for error in first.errors] == [RuntimeError, AirflowSensorTimeout]
+    assert len(first.errors) == 2
     made = stripe.create_many("customer", 3, created=NOW + 5)
     clock.now += 500
+    polls = repeat(0)
     assert ids(Run(dag, NOW + 400, logical=False).go().xcom("new")) == made
 
 
@@ -591,7 +592,7 @@ def test_polls_are_two_minutes_apart_unless_told_otherwise() -> None:
     assert StripeNewCustomerSensor(task_id="new", poke_interval=timedelta(minutes=5)).poke_interval == 300
     with pytest.raises(StripeInputError, match="allow_fast_polling=True"):
         StripeNewCustomerSensor(task_id="new", poke_interval=119)
-    with pytest.raises(StripeInputError, match="at least 120 s, got 60"):
+    with pytest.raises(StripeInputError, match="poke_interval is 60 s, less than 120"):
         StripeNewCustomerSensor(task_id="new", poke_interval=timedelta(minutes=1))
     assert StripeNewCustomerSensor(task_id="new", poke_interval=1, allow_fast_polling=True).poke_interval == 1
 
