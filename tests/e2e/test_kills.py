@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 VICTIMS = ["task"] * 10 + ["supervisor"] * 6 + ["scheduler", "api-server", "execution-api"]
-DEATHS = [signal.SIGKILL] * 10 + [signal.SIGTERM] * 3  # of the triggerer
+DEATHS = [signal.SIGKILL] * 5 + [signal.SIGTERM] * 2  # of the triggerer, on each of two databases
 RECOVERY = 240  # seconds
 
 
@@ -99,14 +99,14 @@ def the_triggerer_dies(airflow: AirflowStack, stream: Callable[[str], Stream]) -
     # Unpaused, the watcher begins when the file has been read: not while it is broken.
     wait_for("the watcher's first poll", lambda: events.requests() > polls)
     deaths = random.sample(DEATHS, len(DEATHS))
-    with events.arriving(300, seconds=120):
+    with events.arriving(300, seconds=80):
         with broken_for_a_minute(airflow, events.name):
-            kill_triggerer(events, deaths[:5])
-        kill_triggerer(events, deaths[5:9])
+            kill_triggerer(events, deaths[:3])
+        kill_triggerer(events, deaths[3:5])
         airflow.pause(events.name)
         time.sleep(5)
         airflow.unpause(events.name)
-        kill_triggerer(events, deaths[9:])
+        kill_triggerer(events, deaths[5:])
     with events.arriving(4, seconds=20):
         pass  # with a next event Airflow 3.3.2 hands over what it held back while no run could start (docs/modes.md)
     if failed := [run for run, state in events.states().items() if state == "failed"]:  # as a person would
