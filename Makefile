@@ -34,7 +34,7 @@ lint: .venv/dev ## ruff and mypy
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
-e2e: .venv/dev ## real schedulers, databases, kills and a browser: about 13 minutes
+e2e: .venv/dev ## real schedulers, databases, kills and a browser: about 14 minutes
 	$(PY) -m pytest -s -m e2e
 
 soak: .venv/dev ## the same for longer: make soak MINUTES=30
