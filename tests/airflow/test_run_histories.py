@@ -71,12 +71,12 @@ def test_every_object_is_in_one_run(dag: DAG, stripe: FakeStripe, clock: Clock, 
     def one_more_run() -> None:
         runs.append(Run(dag, clock.now, logical=logical).go())
 
-    for number in range(RUNS):
-        if number:  # the first run is where everything begins
+    for _ in range(RUNS):
+        if runs:  # the first run is where everything begins
             stripe.create_many("customer", chance.choice((0, 0, 1, 4)), created=int(clock.now))
         clock.now += chance.choice((30, 100, 300))
         # The very first poll is granted: before it, nothing says where a run without a date would have begun.
-        first = [None, chance.choice(DEATHS)] if not runs else []
+        first = [] if runs else [None, chance.choice(DEATHS)]
         Fragile.deaths[:] = first + [chance.choice(DEATHS) for _ in range(chance.choice((0, 2, 6)))]
         one_more_run()
         Fragile.deaths.clear()
