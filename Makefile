@@ -5,6 +5,8 @@ MINUTES ?= 30
 
 PY := .venv/bin/python
 PIP := $(PY) -m pip --quiet --disable-pip-version-check
+# Each of the two processes has an Airflow home of its own; one that is done takes the other's tests.
+PYTEST := $(PY) -m pytest -n 2 --dist worksteal
 
 # Without its .pyc files, every Airflow process would compile for half a minute before it starts.
 unexport PYTHONDONTWRITEBYTECODE
@@ -18,16 +20,16 @@ help: ## list the targets
 		printf '  make %-7s %s\n' "$$name" "$$text"; done
 
 demo: .venv/runtime ## run the examples in a real Airflow against a fake Stripe (or STRIPE_API_KEY=sk_test_…)
-	@$(PY) -m tests.demo
+	@$(PY) -m dev.demo
 
 ui: .venv/runtime ## the same Airflow in your browser, new objects arriving, until Ctrl-C
-	@$(PY) -m tests.ui
+	@$(PY) -m dev.ui
 
-test: .venv/dev ## all tests but the end-to-end ones
-	$(PY) -m pytest
+test: .venv/dev ## all tests but the end-to-end ones, and what of the package they run
+	$(PYTEST) --cov=airflow_provider_stripe_lite
 
 core: .venv/dev ## the tests of the core alone: seconds, no Airflow
-	$(PY) -m pytest tests/core
+	$(PYTEST) tests/core
 
 lint: .venv/dev ## ruff and mypy
 	$(PY) -m ruff check
@@ -43,7 +45,7 @@ soak: .venv/dev ## the same for longer: make soak MINUTES=30
 	SOAK_MINUTES=$(MINUTES) $(PY) -m pytest -s -m soak
 
 bench: .venv/dev ## speed and memory, side by side with other ways to read Stripe
-	$(PY) -m tests.bench
+	$(PY) -m dev.benchmarks
 
 build: .venv/dev ## wheel and sdist into dist/
 	$(PY) -m build

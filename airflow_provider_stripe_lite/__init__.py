@@ -1,4 +1,4 @@
-"""Stripe for Apache Airflow: a hook, five operators and four sensors that hand over every object exactly once."""
+"""Stripe for Apache Airflow: a hook, five operators, sensors that deliver each object once."""
 
 from importlib.metadata import version
 

@@ -1,18 +1,18 @@
 """What can go wrong, as types with fields.
 
-StripeError                        everything below; carries status, type, code, param, request id, log link
-├── StripeConnectionError          no usable answer: network, timeout, TLS, truncated or not JSON
-├── StripeInvalidRequestError      400, 404 and every other refusal of what was asked
-│   ├── StripeNotFoundError        404, or a customer that has been deleted
-│   └── StripeIdempotencyError     the same idempotency key with other parameters
-├── StripeAuthenticationError      401: the key is not valid
-├── StripePermissionError          403: the key is real and may not do this
-├── StripeRateLimitError           429: the account's limit, or a locked object
-├── StripeServerError              5xx
-│   └── StripeReplayedError        a saved 5xx, which Stripe repeats under the same idempotency key
-└── StripeLimiterError             the local call limit cannot be kept, so no call is made
-StripeInputError (ValueError)      an argument is wrong; nothing was sent
-WouldWait                          not an error: the call limit has no free slot yet
+StripeError                     all below: status, type, code, param, request id and log link
+├── StripeConnectionError       no usable answer: network, timeout, TLS, truncated or not JSON
+├── StripeInvalidRequestError   400, 404 and every other refusal of what was asked
+│   ├── StripeNotFoundError     404, or a customer that has been deleted
+│   └── StripeIdempotencyError  the same idempotency key with other parameters
+├── StripeAuthenticationError   401: the key is not valid
+├── StripePermissionError       403: the key is real and may not do this
+├── StripeRateLimitError        429: the account's limit, or a locked object
+├── StripeServerError           5xx
+│   └── StripeReplayedError     a saved 5xx, which Stripe repeats for the same idempotency key
+└── StripeLimiterError          the local call limit cannot be kept, so no call is made
+StripeInputError (ValueError)   an argument is wrong; nothing was sent
+RateLimitWait                   not an error: the call limit has no free slot yet
 """
 
 from __future__ import annotations
@@ -21,12 +21,34 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+__all__ = [
+    "RateLimitWait",
+    "StripeAuthenticationError",
+    "StripeConnectionError",
+    "StripeError",
+    "StripeIdempotencyError",
+    "StripeInputError",
+    "StripeInvalidRequestError",
+    "StripeLimiterError",
+    "StripeNotFoundError",
+    "StripePermissionError",
+    "StripeRateLimitError",
+    "StripeReplayedError",
+    "StripeServerError",
+    "from_response",
+    "missing_permissions",
+    "scrub",
+]
+
 _KEY = re.compile(r"\b(pk|sk|rk|rkcs)_(test_|live_)?\w{6,}", re.ASCII)
 _EMAIL = re.compile(r"[^\s@<>'\":]+@[^\s@<>'\":]+\.\w+")
 
 
 def scrub(text: str) -> str:
-    """Remove what looks like an API key or an e-mail address; Stripe's masked keys (with asterisks) stay."""
+    """Remove each text that looks like an API key or an e-mail address.
+
+    A key that Stripe itself has masked with asterisks stays.
+    """
     return _EMAIL.sub("<e-mail>", _KEY.sub(r"\1_\2***", text))
 
 
@@ -34,7 +56,7 @@ class StripeInputError(ValueError):
     """An argument is wrong: the sentence names it and the fix, and no request was sent."""
 
 
-class WouldWait(Exception):  # noqa: N818 - a signal with a number, not a failure
+class RateLimitWait(Exception):  # noqa: N818
     """The call limit has no free slot within the time the caller is ready to wait.
 
     :ivar seconds: how long until the slot is free; nothing was reserved.
@@ -87,7 +109,7 @@ class StripeError(Exception):
         return f"{self.args[0]} ({', '.join(where)})" if where else str(self.args[0])
 
     def with_hint(self, hint: str) -> StripeError:
-        """The same error with a sentence in front that says what to do."""
+        """Return the same error with a sentence in front that says what to do."""
         copy = type(self)(f"{hint} Stripe says: {self.args[0]}")
         copy.__dict__.update(self.__dict__)
         return copy
@@ -141,8 +163,9 @@ _BY_STATUS: dict[int, type[StripeError]] = {
 }
 _BAD_KEY = "Stripe does not accept the API key: put a valid one into the connection's password."
 _REPLAYED = (
-    "Stripe repeats a server error that it saved for this idempotency key (it keeps it for 24 hours): look at "
-    "the request log whether the object was made, then pass another idempotency_key to try anew."
+    "Stripe repeats a server error that it saved for this idempotency key (it keeps it for 24 "
+    "hours): look at the request log whether the object was made, then pass another "
+    "idempotency_key to try anew."
 )
 
 
@@ -154,7 +177,9 @@ def from_response(status: int, headers: Mapping[str, str], body: Any) -> StripeE
     :param body: decoded JSON, or None where the body was not JSON.
     """
     error = body.get("error") if isinstance(body, dict) else None
-    detail: dict[str, Any] = error if isinstance(error, dict) else {"message": error} if error else {}
+    detail: dict[str, Any] = (
+        error if isinstance(error, dict) else {"message": error} if error else {}
+    )
     replayed = headers.get("Idempotent-Replayed") == "true"
     message = _text(detail.get("message")) or _plain(status, headers)
     kind = _kind(status, detail, replayed)
@@ -173,19 +198,19 @@ def from_response(status: int, headers: Mapping[str, str], body: Any) -> StripeE
 
 
 def missing_permissions(message: str) -> str:
-    """The permissions that Stripe names in a 403, joined by "or"; empty where it names none."""
+    """Return the permissions that Stripe names in a 403, joined by "or", or an empty text."""
     return " or ".join(dict.fromkeys(re.findall(r"rak_\w+", message)))
 
 
 def _hint(kind: type[StripeError], message: str) -> str:
-    """What to say before Stripe's own words: a log shows the beginning of a line."""
+    """Return the advice that stands before Stripe's words: a log shows the beginning of a line."""
     if kind is StripePermissionError and (lacks := missing_permissions(message)):
         return f"The API key lacks {lacks}."
     return {StripeReplayedError: _REPLAYED, StripeAuthenticationError: _BAD_KEY}.get(kind, "")
 
 
 def _kind(status: int, detail: Mapping[str, Any], replayed: bool) -> type[StripeError]:
-    # By status first: Stripe says invalid_request_error for 401, 403, 404 and 429 too.
+    # The status decides first: Stripe says invalid_request_error for 401, 403, 404 and 429, too.
     if status >= 500:
         return StripeReplayedError if replayed else StripeServerError
     if status == 400 and detail.get("code") == "rate_limit":
@@ -196,7 +221,8 @@ def _kind(status: int, detail: Mapping[str, Any], replayed: bool) -> type[Stripe
 
 
 def _retryable(status: int, headers: Mapping[str, str], replayed: bool) -> bool:
-    if replayed:  # the same saved answer would come again
+    if replayed:
+        # The same saved answer would come again.
         return False
     advice = headers.get("Stripe-Should-Retry")
     if advice in ("true", "false"):
@@ -206,7 +232,10 @@ def _retryable(status: int, headers: Mapping[str, str], replayed: bool) -> bool:
 
 def _plain(status: int, headers: Mapping[str, str]) -> str:
     if 300 <= status < 400:
-        return f"The server answered {status}, a redirect, and redirects are not followed: check the base URL."
+        return (
+            f"The server answered {status}, a redirect, and redirects are not followed: check the "
+            "base URL."
+        )
     content = headers.get("Content-Type", "an unknown type").split(";")[0]
     return f"The server answered {status} without a Stripe error ({content})."
 
@@ -218,5 +247,6 @@ def _text(value: object) -> str | None:
 def _seconds(value: str | None) -> float | None:
     try:
         return max(0.0, float(value)) if value else None
-    except ValueError:  # the HTTP-date form: Stripe does not send it
+    except ValueError:
+        # Stripe does not send the other form, an HTTP date.
         return None

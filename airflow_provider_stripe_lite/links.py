@@ -2,61 +2,86 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from airflow.sdk import BaseOperatorLink
 
-from airflow_provider_stripe_lite.catalog import FEEDS
+from airflow_provider_stripe_lite.core.resources import RESOURCES
+from airflow_provider_stripe_lite.core.window import Window, end_of, start_of
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
+    from airflow_provider_stripe_lite.core.client import StripeClient
+
+__all__ = ["Seen", "StripeDashboardLink", "StripeRequestLogLink"]
+
 _DASHBOARD = "https://dashboard.stripe.com"
 
 
-def page_url(page: str, mode: str | None, account: str | None) -> str:
-    """The address of a dashboard page in the mode and, for a connected account, the account."""
-    parts = [
-        account if account and account.startswith("acct_") else None,
-        "test" if mode == "test" else None,
-        page,
-    ]
-    return "/".join([_DASHBOARD, *(part for part in parts if part)])
+class Seen(NamedTuple):
+    """What a task has seen of Stripe; its links are made of it when Airflow asks for them.
 
+    :param client: the client that the task used.
+    :param request_id: ``req_…`` of the last answer.
+    :param object: the object that an operator returned.
+    :param window: the window that a sensor returned.
+    """
 
-def object_url(kind: str, object_id: str, mode: str | None, account: str | None) -> str:
-    """The page of a customer or product."""
-    return page_url(f"{kind}s/{quote(object_id, safe='')}", mode, account)
-
-
-def window_url(feed: str, since: int, until: int, mode: str | None, account: str | None) -> str:
-    """The list of what was created in a window."""
-    query = urlencode({"created[gte]": since, "created[lt]": until})
-    return f"{page_url(FEEDS[feed].dashboard, mode, account)}?{query}"
-
-
-def log_url(request_id: str | None, mode: str | None, account: str | None) -> str:
-    """The request in the log of the dashboard."""
-    return page_url(f"logs/{request_id}", mode, account) if request_id else ""
+    client: StripeClient
+    request_id: str | None
+    object: Mapping[str, Any] | None = None
+    window: Window | None = None
 
 
 class StripeDashboardLink(BaseOperatorLink):
-    """Opens what the task made, changed, read or found."""
+    """Open what the task made, changed, read or found."""
 
     name = "Open in Stripe"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return what the operator noted while it ran; Airflow asks in the same process and keeps the answer."""
-        return getattr(operator, "dashboard_url", None) or ""
+        """Return the page of what the operator noted; Airflow asks in the same process."""
+        seen: Seen | None = getattr(operator, "seen", None)
+        if seen and seen.window:
+            return _window_url(seen.window, seen.client)
+        if seen and seen.object:
+            return _object_url(seen.object, seen.client)
+        return ""
 
 
 class StripeRequestLogLink(BaseOperatorLink):
-    """Opens the last request of the task, also of one that failed."""
+    """Open the last request of the task, also of one that failed."""
 
     name = "Stripe request log"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return what the operator noted while it ran; Airflow asks in the same process and keeps the answer."""
+        """Return the log page of what the operator noted; Airflow asks in the same process."""
+        seen: Seen | None = getattr(operator, "seen", None)
+        if seen and seen.request_id:
+            return _page(f"logs/{seen.request_id}", seen.client)
         return getattr(operator, "request_log_url", None) or ""
+
+
+def _object_url(seen: Mapping[str, Any], client: StripeClient) -> str:
+    """Return the page of an object, or "" where none is known."""
+    resource = RESOURCES.get(str(seen.get("object")))
+    if resource is None or not resource.dashboard:
+        return ""
+    return _page(f"{resource.dashboard}/{quote(str(seen['id']), safe='')}", client)
+
+
+def _window_url(window: Window, client: StripeClient) -> str:
+    """Return the list of what was created in a window, or "" where no page is known."""
+    page = RESOURCES[window["feed"]].dashboard
+    bounds = {"created[gte]": start_of(window).before, "created[lt]": end_of(window).before}
+    return f"{_page(page, client)}?{urlencode(bounds)}" if page else ""
+
+
+def _page(page: str, client: StripeClient) -> str:
+    """Return the address of a page in the mode and, for a connected account, the account."""
+    account = client.account if client.account and client.account.startswith("acct_") else None
+    parts = (_DASHBOARD, account, "test" if client.livemode is False else None, page)
+    return "/".join(part for part in parts if part)

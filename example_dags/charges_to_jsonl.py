@@ -11,24 +11,37 @@ from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.sensors import StripeNewChargeSensor
 
 
-@dag(schedule=timedelta(minutes=10), start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1)
+@dag(
+    schedule=timedelta(minutes=10),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+)
 def stripe_charges_to_jsonl():
-    """Writes the charges of each window to a file of its own, so that a retry or a clear writes the same file again.
+    """Write the charges of each window to a file of its own: a retry or a clear writes it again.
 
-    The window travels by reference: no charge passes through XCom, and one page at a time is in memory. Where to
-    write is the Variable ``stripe_charges_path`` (``s3://conn@bucket/charges``, ``file:///…``).
+    The window travels by reference: no charge passes through XCom, and one page at a time is in
+    memory. Where to write is the Variable ``stripe_charges_path`` (``s3://conn@bucket/charges``,
+    ``file:///…``).
     """
     window = StripeNewChargeSensor(
-        task_id="window", output="window", max_items=10_000, mode="reschedule", soft_fail=True, retries=3
+        task_id="window",
+        returns="window",
+        max_items=10_000,
+        mode="reschedule",
+        soft_fail=True,
+        retries=3,
     )
 
     @task(retries=3)
     def load(window: dict) -> int:
-        folder = ObjectStoragePath(Variable.get("stripe_charges_path", default="file:///tmp/stripe_charges"))
+        path = Variable.get("stripe_charges_path", default="file:///tmp/stripe_charges")
+        folder = ObjectStoragePath(path)
         folder.mkdir(parents=True, exist_ok=True)
         lines = 0
-        with (folder / f"{window['from']['until']}-{window['until']}.jsonl").open("w") as file:
-            for charge in StripeHook().read_window("charge", window):
+        name = f"{window['created_gte']}--{window['created_lt']}.jsonl"
+        with (folder / name).open("w") as file:
+            for charge in StripeHook().read(window):
                 file.write(json.dumps(charge) + "\n")
                 lines += 1
         return lines

@@ -1,4 +1,4 @@
-"""A customer is created, read and updated; each task hands its row to the next."""
+"""A customer is created, read and updated; each task gets the row of the one before."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def stripe_customer_actions():
     StripeUpdateCustomerOperator(
         task_id="update",
         customer_id=get.output["id"],
-        description="",  # an empty text unsets
+        # An empty text unsets the description.
+        description="",
         metadata={"checked": "{{ dag_run.run_after }}"},
         fields=["id", "email", "description", "metadata.checked"],
     )

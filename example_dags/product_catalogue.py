@@ -6,7 +6,10 @@ from datetime import datetime
 
 from airflow.sdk import dag
 
-from airflow_provider_stripe_lite.operators import StripeCreateProductOperator, StripeUpdateProductOperator
+from airflow_provider_stripe_lite.operators import (
+    StripeCreateProductOperator,
+    StripeUpdateProductOperator,
+)
 
 CATALOGUE = [
     {"name": "T-shirt", "caption": "Grey cotton", "images": ["https://example.com/t-shirt.png"]},
@@ -16,8 +19,10 @@ CATALOGUE = [
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1))
 def stripe_product_catalogue():
-    """Creates each product once for each run, then puts it on sale: two mapped tasks."""
-    create = StripeCreateProductOperator.partial(task_id="create", active=False).expand_kwargs(CATALOGUE)
+    """Create each product once for each run, then put it on sale: two mapped tasks."""
+    create = StripeCreateProductOperator.partial(task_id="create", active=False).expand_kwargs(
+        CATALOGUE
+    )
 
     StripeUpdateProductOperator.partial(task_id="put_on_sale", active=True).expand_kwargs(
         create.output.map(lambda product: {"product_id": product["id"], "name": product["name"]})

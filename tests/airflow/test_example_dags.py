@@ -1,4 +1,4 @@
-"""The example DAGs: parsed without a network, a connection or a database, and run to the end against the fake."""
+"""The example DAGs: parsed without a network or a connection, and run against the fake."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from tests.airflow.conftest import NOW, Clock
-from tests.airflow.harness import Run
-from tests.fake_stripe import FakeStripe
+from airflow_provider_stripe_lite.testing import FakeStripe
+from tests.harness import Run
+from tests.helpers import NOW, Clock
 
 FOLDER = Path(__file__).parents[2] / "example_dags"
 FILES = sorted(path.name for path in FOLDER.glob("*.py"))
@@ -33,7 +33,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 
 
 def example(name: str) -> DAG:
-    """The DAG of an example file, parsed as Airflow parses it."""
+    """Return the DAG of an example file, parsed as Airflow parses it."""
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(FOLDER / f"{name}.py")
@@ -52,14 +52,20 @@ def test_an_example_is_one_dag_without_errors(name: str) -> None:
 
 
 def test_parsing_needs_neither_network_nor_connection(tmp_path: Path) -> None:
-    """In a process without a connection, and where every socket fails, all examples import; requests is not loaded."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_CONN", "PYTHON"))}
+    """All examples import without a connection and sockets, and without loading requests."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AIRFLOW_CONN", "PYTHON"))
+    }
     environment |= {"AIRFLOW_HOME": str(tmp_path)}
     command = [sys.executable, "-c", PARSE, *(str(FOLDER / name) for name in FILES)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     loaded = json.loads(done.stdout.splitlines()[-1])
-    assert "airflow_provider_stripe_lite.client" in loaded
+    assert "airflow_provider_stripe_lite.hooks" in loaded
     assert {"requests", "urllib3", "orjson", "redis"}.isdisjoint(loaded)
 
 
@@ -67,21 +73,23 @@ def test_new_customers(database: None, stripe: FakeStripe, clock: Clock) -> None
     """Each new customer is welcomed by a mapped task of its own, run after run."""
     dag = example("new_customers")
     for number in range(2):
-        made = stripe.create_many("customer", 2 + number, created=int(clock.now) + 1)
+        made = stripe.add_many("customer", 2 + number, created=int(clock.now) + 1)
         clock.now += 200
         run = Run.whole(dag, NOW + 200 * number)
         assert run.state() == "success"
         assert [run.xcom("welcome", map_index=index) for index in range(2 + number)] == made
 
 
-def test_charges_to_jsonl(database: None, stripe: FakeStripe, clock: Clock, tmp_path: Path, monkeypatch: Any) -> None:
+def test_charges_to_jsonl(
+    database: None, stripe: FakeStripe, clock: Clock, tmp_path: Path, monkeypatch: Any
+) -> None:
     """Each charge is one line of one file; a cleared run writes the same file again."""
     monkeypatch.setenv("AIRFLOW_VAR_STRIPE_CHARGES_PATH", f"file://{tmp_path}/charges")
     dag = example("charges_to_jsonl")
     made: list[str] = []
     run = None
     for number in range(2):
-        made += stripe.create_many("charge", 150, created=int(clock.now) + 1, spread=50)
+        made += stripe.add_many("charge", 150, created=int(clock.now) + 1, spread=50)
         clock.now += 200
         run = Run.whole(dag, NOW + 200 * number)
         assert run.state() == "success"
@@ -117,12 +125,15 @@ def test_product_catalogue(database: None, stripe: FakeStripe) -> None:
         ("T-shirt", "Grey cotton", True),
         ("Mug", "Holds coffee", True),
     ]
-    assert [row["images"] for row in rows] == [["https://example.com/t-shirt.png"], ["https://example.com/mug.png"]]
+    assert [row["images"] for row in rows] == [
+        ["https://example.com/t-shirt.png"],
+        ["https://example.com/mug.png"],
+    ]
     assert len(stripe.ids("product")) == 2
 
 
 def test_customer_events(database: None, stripe: FakeStripe, clock: Clock) -> None:
-    """A run that no event has started greets nobody, and asks Stripe nothing; its asset looks every two minutes."""
+    """A run that no event has started greets nobody, and asks Stripe nothing."""
     dag = example("customer_events")
     run = Run.whole(dag, NOW)
-    assert (run.state(), run.xcom("welcome"), stripe.requests) == ("success", [], [])
+    assert (run.state(), run.xcom("welcome"), stripe.calls) == ("success", [], [])

@@ -17,11 +17,19 @@ import pytest
 from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink
 
 import airflow_provider_stripe_lite
+from airflow_provider_stripe_lite._connection import connect
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.provider_info import get_provider_info
 
 INFO = get_provider_info()
 DISTRIBUTION = "airflow-provider-stripe-lite"
+
+WITHOUT_AIRFLOW = """
+import json, sys
+sys.modules["airflow"] = None
+from airflow_provider_stripe_lite.provider_info import get_provider_info
+print(json.dumps([get_provider_info(), sorted(sys.modules)]))
+"""
 
 
 def test_the_dictionary_is_what_airflow_expects() -> None:
@@ -31,7 +39,7 @@ def test_the_dictionary_is_what_airflow_expects() -> None:
 
 
 def test_the_form_is_what_airflow_expects() -> None:
-    """Each field of the form has a label and a schema whose type may be null, or the form would insist on it."""
+    """Each field has a label and a type that may be null, or the form would insist on it."""
     (connection,) = INFO["connection-types"]
     for field in connection["conn-fields"].values():
         assert set(field) <= {"label", "description", "schema"}
@@ -39,9 +47,21 @@ def test_the_form_is_what_airflow_expects() -> None:
         jsonschema.Draft7Validator.check_schema(field["schema"])
 
 
+def test_the_dictionary_is_made_without_airflow() -> None:
+    """Airflow loads it while it starts itself: it must need neither Airflow nor anything slow."""
+    command = [sys.executable, "-c", WITHOUT_AIRFLOW]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    info, loaded = json.loads(done.stdout)
+    assert info == INFO
+    assert {"requests", "urllib3", "orjson", "redis"}.isdisjoint(loaded)
+
+
 def test_the_name_is_the_distribution_s() -> None:
     """Where the two differ, every airflow command dies."""
-    (point,) = entry_points(group="apache_airflow_provider", module="airflow_provider_stripe_lite.provider_info")
+    (point,) = entry_points(
+        group="apache_airflow_provider", module="airflow_provider_stripe_lite.provider_info"
+    )
     assert point.name == "provider_info"
     assert point.load() is get_provider_info
     assert INFO["package-name"] == DISTRIBUTION == metadata(DISTRIBUTION)["Name"]
@@ -49,7 +69,7 @@ def test_the_name_is_the_distribution_s() -> None:
 
 
 def test_everything_listed_is_there() -> None:
-    """All modules import, all links are links, and the hook is the one that says it is for this connection type."""
+    """All modules import, all links are links, and the hook says it is for this connection type."""
     for kind in ("hooks", "operators", "sensors", "triggers"):
         for integration in INFO[kind]:
             for module in integration["python-modules"]:
@@ -64,16 +84,24 @@ def test_everything_listed_is_there() -> None:
 
 
 def test_everything_that_is_there_is_listed() -> None:
-    """No public operator, sensor or hook lives in a module that is not listed, and every link is."""
-    listed = {module for kind in ("hooks", "operators", "sensors", "triggers") for entry in INFO[kind]
-              for module in entry["python-modules"]}  # fmt: skip
+    """No operator, sensor or hook is in a public module that is not listed, and every link is."""
+    listed = {
+        module
+        for kind in ("hooks", "operators", "sensors", "triggers")
+        for entry in INFO[kind]
+        for module in entry["python-modules"]
+    }
     package = airflow_provider_stripe_lite.__name__
-    for path in files(package).iterdir():
-        module = (
-            importlib.import_module(f"{package}.{path.name.removesuffix('.py')}") if path.name.endswith(".py") else None
-        )
-        for name, value in vars(module).items() if module else ():
-            if not inspect.isclass(value) or value.__module__ != module.__name__ or name.startswith("_"):
+    public = [
+        importlib.import_module(f"{package}.{path.name.removesuffix('.py')}")
+        for path in files(package).iterdir()
+        if path.name.endswith(".py") and not path.name.startswith("_")
+    ]
+    assert len(public) > 5
+    for module in public:
+        for name, value in vars(module).items():
+            here = inspect.isclass(value) and value.__module__ == module.__name__
+            if not here or name.startswith("_"):
                 continue
             if issubclass(value, BaseOperator | BaseHook):
                 assert module.__name__ in listed, name
@@ -84,18 +112,26 @@ def test_everything_that_is_there_is_listed() -> None:
 @pytest.mark.parametrize("module", ["operators", "sensors"])
 def test_every_link_has_a_task(module: str) -> None:
     """Each task class has both links, so that the buttons are there."""
-    for value in vars(importlib.import_module(f"airflow_provider_stripe_lite.{module}")).values():
-        if inspect.isclass(value) and value.__name__.startswith("Stripe") and issubclass(value, BaseOperator):
-            names = {link.name for link in value.operator_extra_links}
-            assert names == {"Open in Stripe", "Stripe request log"}
+    names = vars(importlib.import_module(f"airflow_provider_stripe_lite.{module}"))
+    tasks = [
+        value
+        for name, value in names.items()
+        if name.startswith("Stripe") and inspect.isclass(value) and issubclass(value, BaseOperator)
+    ]
+    assert len(tasks) >= 5
+    for value in tasks:
+        links = {link.name for link in value.operator_extra_links}
+        assert links == {"Open in Stripe", "Stripe request log"}
 
 
 @pytest.fixture(scope="module")
 def form() -> dict[str, Any]:
-    """What the UI asks for when somebody adds a connection."""
+    """Return what the UI asks for when somebody adds a connection."""
     from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 
-    (meta,) = [meta for meta in HookMetaService.hook_meta_data() if meta.connection_type == "stripe"]
+    (meta,) = [
+        meta for meta in HookMetaService.hook_meta_data() if meta.connection_type == "stripe"
+    ]
     return dict(meta.model_dump(mode="json", by_alias=True))
 
 
@@ -113,7 +149,7 @@ def test_the_form_relabels_and_hides(form: dict[str, Any]) -> None:
 
 
 def test_the_form_has_the_options(form: dict[str, Any]) -> None:
-    """Every option of the extra is a field with a label and a sentence, and none has to be filled in."""
+    """Every option is a field with a label and a sentence, and none has to be filled in."""
     fields = form["extra_fields"]
     assert {name: field["schema"]["type"] for name, field in fields.items()} == {
         "api_version": ["string", "null"],
@@ -129,12 +165,16 @@ def test_the_form_has_the_options(form: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def airflow(database: None) -> Any:
-    """The command line, in a process of its own that finds the package by its entry point."""
+    """Return the command line, in a process that finds the package by its entry point."""
 
     def run(*arguments: str) -> str:
         command = [sys.executable, "-m", "airflow", *arguments]
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        environment = {
+            name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+        }
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -143,11 +183,16 @@ def airflow(database: None) -> Any:
 
 def test_the_commands_know_the_provider(airflow: Any) -> None:
     """`airflow providers list`, `get` and `hooks` show it."""
-    listed = {row["package_name"]: row["version"] for row in json.loads(airflow("providers", "list", "-o", "json"))}
+    listed = {
+        row["package_name"]: row["version"]
+        for row in json.loads(airflow("providers", "list", "-o", "json"))
+    }
     assert listed[DISTRIBUTION] == version(DISTRIBUTION)
     assert "Stripe" in airflow("providers", "get", DISTRIBUTION, "--full", "-o", "json")
     (hook,) = [
-        row for row in json.loads(airflow("providers", "hooks", "-o", "json")) if row["connection_type"] == "stripe"
+        row
+        for row in json.loads(airflow("providers", "hooks", "-o", "json"))
+        if row["connection_type"] == "stripe"
     ]
     assert hook["class"] == "airflow_provider_stripe_lite.hooks.StripeHook"
     assert hook["conn_id_attribute_name"] == "stripe_conn_id"
@@ -157,13 +202,22 @@ def test_the_commands_know_the_provider(airflow: Any) -> None:
 def test_a_connection_can_be_added_by_command(airflow: Any) -> None:
     """`airflow connections add --conn-type stripe` makes one that the hook accepts."""
     extra = json.dumps({"api_version": "2020-08-27", "timeout": 7})
-    airflow("connections", "add", "added", "--conn-type", "stripe", "--conn-password", "sk_test_0123456789",
-            "--conn-extra", extra)  # fmt: skip
+    airflow(
+        "connections",
+        "add",
+        "added",
+        "--conn-type",
+        "stripe",
+        "--conn-password",
+        "sk_test_0123456789",
+        "--conn-extra",
+        extra,
+    )
     from airflow.models.connection import Connection
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
     with create_session() as session:
         connection = session.scalars(select(Connection).where(Connection.conn_id == "added")).one()
-        client = StripeHook("added").client_for(connection)
-    assert (client.api_version, client.mode) == ("2020-08-27", "test")
+        client = connect(connection, StripeHook("added").log)
+    assert (client.api_version, client.livemode) == ("2020-08-27", False)

@@ -1,4 +1,7 @@
-"""Random lives of a DAG, in this process: tries that die anywhere, clears, deletions, runs with and without a date."""
+"""Random lives of a DAG, in this process.
+
+Its tries die anywhere, runs are cleared, objects are deleted, runs have a date or none.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,19 @@ from typing import Any, ClassVar
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider_stripe_lite.cursors import CursorChain
+from airflow_provider_stripe_lite._cursor import CursorChain
 from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
-from tests.airflow.conftest import Clock
-from tests.airflow.harness import Run
-from tests.fake_stripe import FakeStripe
+from airflow_provider_stripe_lite.testing import FakeStripe
+from tests.harness import Run
+from tests.helpers import Clock
 
 HISTORIES = int(os.environ.get("RUN_HISTORIES", "6"))
 RUNS = 8
-DEATHS = ("before the poll", "before the hand-over", "behind it", None, None, None)
+DEATHS = ("before the poll", "before the publishing", "after it", None, None, None)
 
 
 class Fragile(StripeNewCustomerSensor):
-    """Dies in its next polls as it is told."""
+    """A sensor that dies in its next polls as it is told."""
 
     deaths: ClassVar[list[str | None]] = []
 
@@ -32,26 +35,27 @@ class Fragile(StripeNewCustomerSensor):
         if death == "before the poll":
             raise RuntimeError(death)
         with pytest.MonkeyPatch.context() as patch:
-            if death == "before the hand-over":  # claimed, or begun, and not told
+            if death == "before the publishing":
+                # The window is claimed, or the first run has begun, and no later run knows it.
                 patch.setattr(CursorChain, "publish", _dies)
             found = super().poke(context)
-        if death == "behind it":
+        if death == "after it":
             raise RuntimeError(death)
         return found
 
 
 def _dies(*_: Any) -> None:
-    raise RuntimeError("before the hand-over")
+    raise RuntimeError("before the publishing")
 
 
 def ids(run: Run) -> list[str]:
-    """The ids that the run has handed over."""
+    """Return the ids that the run has delivered."""
     return [row["id"] for row in run.xcom("new") or ()] if run.state("new") == "success" else []
 
 
 @pytest.mark.parametrize("seed", range(HISTORIES))
 def test_every_object_is_in_one_run(dag: DAG, stripe: FakeStripe, clock: Clock, seed: int) -> None:
-    """Whatever happens to its tries, a DAG's successful runs hold every object once, and a cleared one its own."""
+    """Successful runs hold every object once, and a cleared run its own, whatever happens."""
     chance = random.Random(seed)
     logical = seed % 2 == 0
     with dag:
@@ -72,10 +76,12 @@ def test_every_object_is_in_one_run(dag: DAG, stripe: FakeStripe, clock: Clock, 
         runs.append(Run(dag, clock.now, logical=logical).go())
 
     for _ in range(RUNS):
-        if runs:  # the first run is where everything begins
-            stripe.create_many("customer", chance.choice((0, 0, 1, 4)), created=int(clock.now))
+        # The first run is where everything begins.
+        if runs:
+            stripe.add_many("customer", chance.choice((0, 0, 1, 4)), created=int(clock.now))
         clock.now += chance.choice((30, 100, 300))
-        # The very first poll is granted: before it, nothing says where a run without a date would have begun.
+        # The very first poll is granted: before it, nothing says where a run without a date would
+        # have begun.
         first = [] if runs else [None, chance.choice(DEATHS)]
         Fragile.deaths[:] = first + [chance.choice(DEATHS) for _ in range(chance.choice((0, 2, 6)))]
         one_more_run()
@@ -88,10 +94,10 @@ def test_every_object_is_in_one_run(dag: DAG, stripe: FakeStripe, clock: Clock, 
         held = stripe.ids("customer")
         if held and chance.random() < 0.3:
             gone.add(name := chance.choice(held))
-            stripe.delete("customer", name)
+            stripe.delete(name)
     while missing := set(stripe.ids("customer")).difference(*map(ids, runs)):
         assert len(runs) < RUNS + 12, f"{len(missing)} are in no run"
         clock.now += 300
         one_more_run()
-    handed = Counter(name for run in runs for name in ids(run))
-    assert [name for name, times in handed.items() if times > 1] == []
+    delivered = Counter(name for run in runs for name in ids(run))
+    assert [name for name, times in delivered.items() if times > 1] == []

@@ -7,12 +7,10 @@ import inspect
 import json
 import threading
 import time
-import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,33 +27,41 @@ from airflow.sdk.execution_time.comms import (
 from airflow.sdk.execution_time.supervisor import set_supervisor_comms
 from airflow.triggers.shared_stream import AckTimeout, SharedStreamManager
 
-from airflow_provider_stripe_lite.errors import StripeInputError
+from airflow_provider_stripe_lite import _threads
+from airflow_provider_stripe_lite.assets import stripe_asset
+from airflow_provider_stripe_lite.core.window import Position, Window, is_empty, start_of
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.sensors import StripeNewObjectSensor
-from airflow_provider_stripe_lite.triggers import (
-    StripeAlarmTrigger,
-    StripeNewObjectTrigger,
-    event_windows,
-    stripe_asset,
-)
-from tests.airflow.conftest import NOW, Clock, Connect
-from tests.fake_stripe import FakeStripe
+from airflow_provider_stripe_lite.testing import FakeStripe
+from airflow_provider_stripe_lite.triggers import StripeEventTrigger, StripeSensorTrigger
+from tests.conftest import SetConnection
+from tests.harness import arguments_of
+from tests.helpers import NOW, Clock
 
-TICK = 0.02  # seconds between two looks
-ALARM = {"feed": "customer", "stripe_conn_id": "stripe_default", "since": NOW, "settle": 60, "poll_interval": TICK}
-WATCHER = {
+# Seconds between two looks.
+TICK = 0.02
+ALARM: dict[str, Any] = {
+    "feed": "customer",
+    "stripe_conn_id": "stripe_default",
+    "since": NOW,
+    "min_age": 60,
+    "poll_interval": TICK,
+    "stripe_account": None,
+}
+WATCHER: dict[str, Any] = {
     "name": "customers",
     "feed": "customer",
     "stripe_conn_id": "stripe_default",
     "poll_interval": TICK,
-    "settle": 60,
+    "min_age": 60,
     "start_from": datetime.fromtimestamp(NOW, UTC).isoformat(),
+    "stripe_account": None,
 }
 VARIABLE = "stripe_asset_customers"
 
 
 class Supervisor:
-    """What a trigger finds on the other side of its process: the Variables, which may be out of reach for a while."""
+    """The other side of a trigger's process: the Variables, perhaps out of reach for a while."""
 
     def __init__(self) -> None:
         self.variables: dict[str, str | None] = {}
@@ -79,18 +85,19 @@ class Supervisor:
         return ErrorResponse()
 
     async def asend(self, message: Any) -> Any:
-        """The same on an event loop."""
+        """Answer one message on an event loop."""
         return self.send(message)
 
     @property
-    def state(self) -> dict[str, Any]:
-        """The watcher's position, as saved."""
-        return json.loads(self.variables.get(VARIABLE) or "{}")
+    def state(self) -> Window:
+        """Return the watcher's position, as saved."""
+        state: Window = json.loads(self.variables.get(VARIABLE) or "{}")
+        return state
 
 
 @pytest.fixture
 def supervisor() -> Iterator[Supervisor]:
-    """The other side of the process."""
+    """Return the other side of the process."""
     with set_supervisor_comms(Supervisor()):
         from airflow.sdk.execution_time import task_runner
 
@@ -99,12 +106,12 @@ def supervisor() -> Iterator[Supervisor]:
 
 @pytest.fixture(autouse=True)
 def events_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test waits for ten seconds between two events."""
-    monkeypatch.setattr("airflow_provider_stripe_lite.triggers._EVENT_SECONDS", TICK)
+    """Let no test wait for ten seconds between two events."""
+    monkeypatch.setattr("airflow_provider_stripe_lite._window_producer._EVENT_SECONDS", TICK)
 
 
 def run(main: Coroutine[Any, Any, Any], seconds: float = 20) -> Any:
-    """Run to the end, but not for ever."""
+    """Run a coroutine to its end, but not for ever."""
     return asyncio.run(asyncio.wait_for(main, seconds))
 
 
@@ -119,9 +126,11 @@ async def until(condition: Callable[[], Any], seconds: float = 10) -> None:
 # --- Both
 
 
-@pytest.mark.parametrize(("trigger", "kwargs"), [(StripeAlarmTrigger, ALARM), (StripeNewObjectTrigger, WATCHER)])
+@pytest.mark.parametrize(
+    ("trigger", "kwargs"), [(StripeSensorTrigger, ALARM), (StripeEventTrigger, WATCHER)]
+)
 def test_a_trigger_survives_the_database(trigger: Any, kwargs: dict[str, Any]) -> None:
-    """Path and arguments are JSON, name the class, and make the same trigger again; an unknown argument is refused."""
+    """Path and arguments are JSON and make the same trigger again; no other argument is taken."""
     path, arguments = trigger(**kwargs).serialize()
     assert path == f"{trigger.__module__}.{trigger.__qualname__}"
     assert arguments == kwargs == json.loads(json.dumps(arguments))
@@ -131,19 +140,20 @@ def test_a_trigger_survives_the_database(trigger: Any, kwargs: dict[str, Any]) -
 
 
 def test_what_matters_to_the_look_is_the_sensor_s(stripe: FakeStripe) -> None:
-    """Every argument of the alarm but `since` is one of the sensor's, so the two cannot drift apart."""
-    sensor = set(inspect.signature(StripeNewObjectSensor).parameters) | {"poll_interval"}  # there: poke_interval
-    assert set(StripeAlarmTrigger(**ALARM).serialize()[1]) - {"since"} <= sensor
+    """Every argument but `since` is one of the sensor's, so the two cannot drift apart."""
+    # The sensor calls it poke_interval.
+    sensor = {*inspect.signature(StripeNewObjectSensor).parameters, "poll_interval"}
+    assert set(StripeSensorTrigger(**ALARM).serialize()[1]) - {"since"} <= sensor
 
 
 # --- The alarm
 
 
 def comes(fake: FakeStripe, clock: Clock) -> Callable[[Any], None]:
-    """An object comes, and a minute and more passes."""
+    """Return a hook by which an object comes, and more than a minute passes."""
 
     def hook(request: Any) -> None:
-        fake.create("customer", created=NOW + 1)
+        fake.add("customer", created=NOW + 1)
         clock.now += 100
 
     return hook
@@ -151,7 +161,7 @@ def comes(fake: FakeStripe, clock: Clock) -> Callable[[Any], None]:
 
 async def fire(**kwargs: Any) -> Any:
     """Let an alarm run until it fires."""
-    async for event in StripeAlarmTrigger(**(ALARM | kwargs)).run():
+    async for event in StripeSensorTrigger(**(ALARM | kwargs)).run():
         return event.payload
     return None
 
@@ -160,14 +170,15 @@ def test_the_alarm_fires_when_something_is_new(stripe: FakeStripe, clock: Clock)
     """It looks, sees nothing, looks again, and fires when an object has come."""
     stripe.fault(path="/v1/customers", skip=2, hook=comes(stripe, clock))
     assert run(fire()) == {"feed": "customer"}
-    assert len(stripe.requests) == 4  # by the third, Stripe's clock is not known to have moved
-    assert all(dict(request.query)["limit"] == "1" for request in stripe.requests)
+    # By the third call, Stripe's clock is not known to have moved.
+    assert len(stripe.calls) == 4
+    assert all(dict(request.query)["limit"] == "1" for request in stripe.calls)
 
 
 async def looks_on(fake: FakeStripe, **kwargs: Any) -> None:
     """Pass if an alarm has not fired after its third look."""
     alarm = asyncio.create_task(fire(**kwargs))
-    await until(lambda: len(fake.requests) > 3 or alarm.done())
+    await until(lambda: len(fake.calls) > 3 or alarm.done())
     assert not alarm.done()
     alarm.cancel()
 
@@ -176,17 +187,18 @@ async def looks_on(fake: FakeStripe, **kwargs: Any) -> None:
 def test_the_alarm_does_not_fire_for_what_is_old(stripe: FakeStripe, age: int | None) -> None:
     """No object, or only such as were there before its position: it goes on looking."""
     if age:
-        stripe.create("customer", created=NOW - age)
+        stripe.add("customer", created=NOW - age)
     run(looks_on(stripe))
 
 
-def test_the_alarm_does_not_fire_for_what_is_not_settled(stripe: FakeStripe, clock: Clock) -> None:
-    """An object that the worker could not hand over yet does not wake it, by Stripe's clock; later it does."""
+def test_the_alarm_does_not_fire_for_what_is_too_young(stripe: FakeStripe, clock: Clock) -> None:
+    """An object that the worker could not deliver yet, by Stripe's clock, wakes it later."""
     clock.now = time.time()
     start = int(clock.now)
-    stripe.create("customer", created=start + 1)
+    stripe.add("customer", created=start + 1)
     run(looks_on(stripe, since=start))
-    clock.now += 100  # Stripe's clock is far ahead of ours, which the second look knows
+    # Stripe's clock is far ahead of ours, which the second look knows.
+    clock.now += 100
     assert run(fire(since=start)) == {"feed": "customer"}
 
 
@@ -195,10 +207,10 @@ def test_the_alarm_fires_for_what_the_worker_must_see(stripe: FakeStripe, status
     """A permanent error wakes the sensor, which meets it itself and fails with its type."""
     stripe.fault(path="/v1/customers", status=status, body={"error": {"message": "no"}}, every=1)
     assert run(fire()) == {"feed": "customer"}
-    assert len(stripe.requests) == 1
+    assert len(stripe.calls) == 1
 
 
-def test_the_alarm_fires_when_the_connection_is_gone(connect: Connect) -> None:
+def test_the_alarm_fires_when_the_connection_is_gone(set_connection: SetConnection) -> None:
     """So does a connection that has been deleted meanwhile."""
     assert run(fire(stripe_conn_id="nowhere")) == {"feed": "customer"}
 
@@ -208,22 +220,40 @@ def test_the_alarm_keeps_passing_failures_to_itself(stripe: FakeStripe, clock: C
     stripe.fault(path="/v1/customers", status=503, times=4)
     stripe.fault(path="/v1/customers", skip=2, hook=comes(stripe, clock))
     assert run(fire()) == {"feed": "customer"}
-    assert len(stripe.requests) == 8
-    stripe.requests.clear()
+    assert len(stripe.calls) == 8
+    stripe.calls.clear()
     stripe.fault(path="/v1/customers", status=503, every=1)
     assert run(fire(since=NOW + 100)) == {"feed": "customer"}
-    assert len(stripe.requests) == 5
+    assert len(stripe.calls) == 5
 
 
 def test_waiting_sensors_share_their_looks(stripe: FakeStripe, clock: Clock) -> None:
-    """Thirty sensors that wait for the same feed of one connection cost one call for each look, not thirty."""
+    """Thirty sensors that wait for one feed of one connection cost one call a look, not thirty."""
     stripe.fault(path="/v1/customers", skip=2, hook=comes(stripe, clock))
 
     async def all_of_them() -> Any:
         return await asyncio.gather(*(fire(since=NOW - number) for number in range(30)))
 
     assert run(all_of_them()) == [{"feed": "customer"}] * 30
-    assert len(stripe.requests) == 4
+    assert len(stripe.calls) == 4
+
+
+def test_sensors_of_two_accounts_share_no_look(stripe: FakeStripe) -> None:
+    """What has come to one connected account wakes no sensor of another one."""
+    stripe.add("customer", created=NOW, account="acct_1")
+
+    async def both() -> None:
+        other = asyncio.create_task(fire(stripe_account="acct_2"))
+        assert await fire(stripe_account="acct_1") == {"feed": "customer"}
+        await until(lambda: looked().count("acct_2") > 2)
+        assert not other.done()
+        other.cancel()
+
+    def looked() -> list[str]:
+        return [call.headers["stripe-account"] for call in stripe.calls]
+
+    run(both())
+    assert set(looked()) == {"acct_1", "acct_2"}
 
 
 def test_an_alarm_without_a_position_only_waits(stripe: FakeStripe) -> None:
@@ -231,27 +261,27 @@ def test_an_alarm_without_a_position_only_waits(stripe: FakeStripe) -> None:
     start = time.monotonic()
     assert run(fire(since=None, poll_interval=0.1)) == {"feed": "customer"}
     assert time.monotonic() - start >= 0.1
-    assert stripe.requests == []
+    assert stripe.calls == []
 
 
-def test_an_alarm_waits_for_the_call_limit(fake: FakeStripe, connect: Connect) -> None:
-    """Its looks are calls as well: they keep to the limit of the connection, without holding a thread."""
-    connect(extra={"rate_limit_calls": 1, "rate_limit_period": 0.5})
-    fake.create("customer", created=NOW)
-    StripeHook().client.get("/v1/balance")
+def test_an_alarm_waits_for_the_call_limit(fake: FakeStripe, set_connection: SetConnection) -> None:
+    """Its looks are calls as well: they keep to the connection's limit, and hold no thread."""
+    set_connection(extra={"rate_limit_calls": 1, "rate_limit_period": 1})
+    fake.add("customer", created=NOW)
+    StripeHook().get_conn().get("/v1/balance")
     start = time.monotonic()
     assert run(fire()) == {"feed": "customer"}
-    assert time.monotonic() - start > 0.4
+    assert time.monotonic() - start > 0.9
 
 
 # --- The watcher
 
 
 class Triggerer:
-    """What the triggerer does for a watcher: its shared stream, and the news that an event is in the database."""
+    """What the triggerer does for a watcher: its shared stream, and to say what is stored."""
 
-    def __init__(self, **options: Any) -> None:
-        self._trigger = StripeNewObjectTrigger(**WATCHER)
+    def __init__(self, watcher: Mapping[str, Any] = WATCHER, **options: Any) -> None:
+        self._trigger = StripeEventTrigger(**watcher)
         self._key = self._trigger.shared_stream_key()
         self._manager = SharedStreamManager(**options)
         stream = self._manager.subscribe(trigger_id=1, trigger=self._trigger, key=self._key)
@@ -259,7 +289,7 @@ class Triggerer:
         self._stored: list[int] = []
 
     async def event(self) -> dict[str, Any]:
-        """The next event; it is not in the database yet."""
+        """Return the next event; it is not in the database yet."""
         payload = (await anext(self._events)).payload
         number = self._manager.bind_pending_event(trigger_id=1, key=self._key)
         assert number is not None, "the stream is not in ack mode"
@@ -267,14 +297,14 @@ class Triggerer:
         return dict(payload)
 
     def store(self) -> None:
-        """All events so far are in the database."""
+        """Say that all events so far are in the database."""
         self._manager.confirm_persisted(self._stored)
 
 
 @asynccontextmanager
-async def triggerer(**options: Any) -> AsyncIterator[Triggerer]:
-    """A triggerer that is killed in the end."""
-    running = Triggerer(**options)
+async def triggerer(*watcher: Mapping[str, Any], **options: Any) -> AsyncIterator[Triggerer]:
+    """Start a triggerer, which is killed in the end."""
+    running = Triggerer(*watcher, **options)
     try:
         yield running
     finally:
@@ -283,7 +313,7 @@ async def triggerer(**options: Any) -> AsyncIterator[Triggerer]:
 
 @asynccontextmanager
 async def going_on(running: Triggerer) -> AsyncIterator[asyncio.Task[dict[str, Any]]]:
-    """The triggerer asks for the next event, while something else happens."""
+    """Let the triggerer ask for the next event, while something else happens."""
     task = asyncio.create_task(running.event())
     try:
         yield task
@@ -296,8 +326,8 @@ async def going_on(running: Triggerer) -> AsyncIterator[asyncio.Task[dict[str, A
 def test_the_position_is_saved_when_the_event_is_stored(
     stripe: FakeStripe, clock: Clock, supervisor: Supervisor
 ) -> None:
-    """Not before: until Airflow has the event in its database, the saved position is that from before it."""
-    made = stripe.create_many("customer", 3, created=NOW)
+    """Until Airflow has the event in its database, the saved position is that from before it."""
+    made = stripe.add_many("customer", 3, created=NOW)
     clock.now += 100
 
     async def main() -> None:
@@ -306,23 +336,25 @@ def test_the_position_is_saved_when_the_event_is_stored(
             assert payload["ids"] == made
             async with going_on(running):
                 await asyncio.sleep(10 * TICK)
-                assert supervisor.state["from"] == {"until": NOW, "anchor": None}
+                assert start_of(supervisor.state) == Position(NOW, None)
                 running.store()
-                await until(lambda: supervisor.state["to"] is None)
-                assert supervisor.state["from"] == {"until": NOW + 40, "anchor": made[-1]}
+                await until(lambda: is_empty(supervisor.state))
+                assert start_of(supervisor.state) == Position(NOW + 40, made[-1])
 
     run(main())
 
 
-def test_an_event_that_was_not_stored_comes_again(stripe: FakeStripe, clock: Clock, supervisor: Supervisor) -> None:
-    """After a crash the very same window is announced again, also when more has come; then what has come."""
-    made = stripe.create_many("customer", 3, created=NOW)
+def test_an_event_that_was_not_stored_comes_again(
+    stripe: FakeStripe, clock: Clock, supervisor: Supervisor
+) -> None:
+    """After a crash the very same window is announced again, and then what has come meanwhile."""
+    made = stripe.add_many("customer", 3, created=NOW)
     clock.now += 100
 
     async def main() -> None:
         async with triggerer() as running:
             first = await running.event()
-        more = stripe.create_many("customer", 2, created=int(clock.now))
+        more = stripe.add_many("customer", 2, created=int(clock.now))
         clock.now += 100
         async with triggerer() as running:
             assert await running.event() == first
@@ -337,8 +369,8 @@ def test_an_event_that_was_not_stored_comes_again(stripe: FakeStripe, clock: Clo
 def test_an_event_that_could_not_be_stored_comes_again(
     stripe: FakeStripe, clock: Clock, supervisor: Supervisor
 ) -> None:
-    """When Airflow gives up on an event, the stream ends without saving; the next one announces it again."""
-    made = stripe.create_many("customer", 3, created=NOW)
+    """When Airflow gives up on an event, nothing is saved; the next stream announces it again."""
+    made = stripe.add_many("customer", 3, created=NOW)
     clock.now += 100
 
     async def main() -> None:
@@ -346,7 +378,7 @@ def test_an_event_that_could_not_be_stored_comes_again(
             first = await running.event()
             with pytest.raises(AckTimeout):
                 await running.event()
-        assert supervisor.state["from"] == {"until": NOW, "anchor": None}
+        assert start_of(supervisor.state) == Position(NOW, None)
         async with triggerer() as running:
             assert await running.event() == first
         assert first["ids"] == made
@@ -357,16 +389,16 @@ def test_an_event_that_could_not_be_stored_comes_again(
 def test_the_start_is_durable_before_the_first_event(
     stripe: FakeStripe, clock: Clock, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """start_from="now" is when the watcher first ran: one that is killed before it found anything does not move on."""
+    """start_from="now" is when the watcher first ran, also if it was killed before it found any."""
     monkeypatch.setitem(WATCHER, "start_from", "now")
     clock.now = time.time()
 
     async def main() -> None:
         async with triggerer() as running, going_on(running):
-            await until(lambda: stripe.requests)
-        start = supervisor.state["from"]["until"]
+            await until(lambda: stripe.calls)
+        start = start_of(supervisor.state).before
         assert abs(start - time.time()) < 5
-        made = stripe.create_many("customer", 2, created=start + 1)
+        made = stripe.add_many("customer", 2, created=start + 1)
         clock.now += 1000
         async with triggerer() as running:
             assert (await running.event())["ids"] == made
@@ -377,8 +409,8 @@ def test_the_start_is_durable_before_the_first_event(
 def test_a_position_that_cannot_be_read_is_not_a_first_start(
     stripe: FakeStripe, clock: Clock, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Airflow says "no such Variable" also when its API is out of reach: the watcher then waits for its position."""
-    made = stripe.create_many("customer", 2, created=NOW)
+    """Airflow says "no such Variable" also when its API is out of reach: the watcher waits."""
+    made = stripe.add_many("customer", 2, created=NOW)
     clock.now += 100
 
     async def main() -> None:
@@ -394,8 +426,8 @@ def test_a_position_that_cannot_be_read_is_not_a_first_start(
 
 
 def test_a_burst_is_one_event(stripe: FakeStripe, clock: Clock, supervisor: Supervisor) -> None:
-    """250 objects are one event of ids and a window, without contents; the window reads the objects."""
-    made = stripe.create_many("customer", 250, created=NOW, spread=20, email="jenny@example.com")
+    """250 objects are one event of ids and a window, without contents, which the hook reads."""
+    made = stripe.add_many("customer", 250, created=NOW, spread=20, email="jenny@example.com")
     clock.now += 100
 
     async def main() -> dict[str, Any]:
@@ -404,23 +436,24 @@ def test_a_burst_is_one_event(stripe: FakeStripe, clock: Clock, supervisor: Supe
 
     payload = run(main())
     assert payload["ids"] == made
-    assert set(payload) == {"id", "feed", "account", "mode", "from", "until", "count", "ids"}
+    assert set(payload) == {"id", "ids", *Window.__annotations__}
+    assert (payload["feed"], payload["livemode"], payload["count"]) == ("customer", False, 250)
     assert "jenny" not in json.dumps(payload)
-    assert [item["id"] for item in StripeHook().read_window("customer", payload)] == made
+    assert [item["id"] for item in StripeHook().read(payload)] == made
 
 
 def test_events_come_one_at_a_time(
     stripe: FakeStripe, clock: Clock, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However fast it polls: a scheduler that meets two events at once would keep the second for a later one."""
-    monkeypatch.setattr("airflow_provider_stripe_lite.triggers._EVENT_SECONDS", 0.5)
+    """However fast it polls: of two events at once, a scheduler would keep one for later."""
+    monkeypatch.setattr("airflow_provider_stripe_lite._window_producer._EVENT_SECONDS", 0.5)
 
     async def main() -> float:
-        stripe.create_many("customer", 1, created=NOW)
+        stripe.add_many("customer", 1, created=NOW)
         clock.now += 100
         async with triggerer() as running:
             await running.event()
-            stripe.create_many("customer", 1, created=int(clock.now))
+            stripe.add_many("customer", 1, created=int(clock.now))
             clock.now += 100
             began = time.monotonic()
             running.store()
@@ -431,8 +464,8 @@ def test_events_come_one_at_a_time(
 
 
 def test_the_watcher_does_not_end(stripe: FakeStripe, clock: Clock, supervisor: Supervisor) -> None:
-    """Airflow restarts a watcher that ends every few seconds, so errors of any kind only make it wait longer."""
-    made = stripe.create_many("customer", 2, created=NOW)
+    """Airflow restarts a watcher that ends again and again, so an error only makes it wait."""
+    made = stripe.add_many("customer", 2, created=NOW)
     clock.now += 100
     stripe.fault(path="/v1/customers", status=401, body={"error": {"message": "no"}}, times=2)
     stripe.fault(path="/v1/customers", status=503)
@@ -443,7 +476,7 @@ def test_the_watcher_does_not_end(stripe: FakeStripe, clock: Clock, supervisor: 
             assert (await running.event())["ids"] == made
 
     run(main())
-    assert len(stripe.requests) == 5
+    assert len(stripe.calls) == 5
 
 
 def test_what_a_trigger_logs_in_a_thread_is_in_its_context(
@@ -452,13 +485,13 @@ def test_what_a_trigger_logs_in_a_thread_is_in_its_context(
     """Airflow tells by a context variable to which trigger a line belongs; the threads see it."""
     trigger = ContextVar[int | None]("trigger", default=None)
     seen: list[Any] = []
-    original = StripeHook.client_for
+    original = _threads.connect
 
-    def client_for(self: StripeHook, *args: Any, **kwargs: Any) -> Any:
-        seen.append(trigger.get())
-        return original(self, *args, **kwargs)
+    def connect(*args: Any, **kwargs: Any) -> Any:
+        seen.append((trigger.get(), threading.current_thread() is threading.main_thread()))
+        return original(*args, **kwargs)
 
-    monkeypatch.setattr(StripeHook, "client_for", client_for)
+    monkeypatch.setattr(_threads, "connect", connect)
 
     async def main() -> None:
         trigger.set(7)
@@ -466,11 +499,13 @@ def test_what_a_trigger_logs_in_a_thread_is_in_its_context(
             await until(lambda: seen)
 
     run(main())
-    assert set(seen) == {7}
+    assert set(seen) == {(7, False)}
 
 
-def test_the_triggerer_ends_although_its_supervisor_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the supervisor dies while the watcher asks it for the Variable, Airflow leaves that call without end."""
+def test_the_triggerer_ends_although_its_supervisor_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """When the supervisor dies while the watcher asks for the Variable, that call never ends."""
     asked, silence = threading.Event(), threading.Event()
 
     def get(*_: Any, **__: Any) -> None:
@@ -493,17 +528,21 @@ def test_the_triggerer_ends_although_its_supervisor_does_not_answer(monkeypatch:
 
 
 def test_a_position_of_another_account_is_not_gone_on_from(
-    stripe: FakeStripe, clock: Clock, supervisor: Supervisor, connect: Connect, caplog: pytest.LogCaptureFixture
+    stripe: FakeStripe,
+    clock: Clock,
+    supervisor: Supervisor,
+    set_connection: SetConnection,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The watcher announces nothing of another account under the old name, and the log says what to do."""
-    stripe.create_many("customer", 2, created=NOW)
+    """The watcher announces nothing of another account; the log says what to do."""
+    stripe.add_many("customer", 2, created=NOW)
     clock.now += 100
 
     async def main() -> None:
         async with triggerer() as running:
             await running.event()
-        connect(extra={"stripe_account": "acct_2"})
-        stripe.create_many("customer", 2, created=NOW, account="acct_2")
+        set_connection(extra={"stripe_account": "acct_2"})
+        stripe.add_many("customer", 2, created=NOW, account="acct_2")
         async with triggerer() as running, going_on(running) as event:
             await until(lambda: "Delete it to start afresh" in caplog.text)
             assert not event.done()
@@ -511,52 +550,41 @@ def test_a_position_of_another_account_is_not_gone_on_from(
     run(main())
 
 
+def test_an_asset_watches_a_connected_account(
+    fake: FakeStripe, clock: Clock, supervisor: Supervisor, set_connection: SetConnection
+) -> None:
+    """stripe_account of an asset goes with every poll, and wins over the connection's."""
+    set_connection(extra={"stripe_account": "acct_1"})
+    (watcher,) = stripe_asset(
+        "customers",
+        feed="customer",
+        stripe_account="acct_2",
+        start_from=WATCHER["start_from"],
+        poll_interval=TICK,
+        allow_fast_polling=True,
+    ).watchers
+    fake.add_many("customer", 1, created=NOW, account="acct_1")
+    made = fake.add_many("customer", 2, created=NOW, account="acct_2")
+    clock.now += 100
+
+    async def main() -> dict[str, Any]:
+        async with triggerer(arguments_of(watcher)) as running:
+            return await running.event()
+
+    event = run(main())
+    assert (event["ids"], event["stripe_account"]) == (made, "acct_2")
+    assert {call.headers["stripe-account"] for call in fake.calls} == {"acct_2"}
+
+
 def test_watchers_with_the_same_arguments_share_a_stream() -> None:
-    """The key of the stream is that of the arguments: another asset, feed or connection has its own."""
-    key = StripeNewObjectTrigger(**WATCHER).shared_stream_key()
-    assert key == StripeNewObjectTrigger(**WATCHER).shared_stream_key()
-    for name, value in (("name", "b"), ("feed", "charge"), ("stripe_conn_id", "b"), ("start_from", "beginning")):
-        assert StripeNewObjectTrigger(**(WATCHER | {name: value})).shared_stream_key() != key
-
-
-def test_an_asset_and_its_watcher_are_made_together() -> None:
-    """stripe_asset names the asset, and its trigger has the same arguments at every parse."""
-    asset = stripe_asset("customers", feed="customer")
-    (watcher,) = asset.watchers
-    assert asset.name == "customers"
-    arguments = watcher.trigger["kwargs"] if isinstance(watcher.trigger, dict) else watcher.trigger.serialize()[1]
-    assert arguments == WATCHER | {"poll_interval": 120, "start_from": "now"}
-
-
-@pytest.mark.parametrize(("arguments", "words"), [
-    ({"feed": "customers"}, "feed must be one of customer, charge"),
-    ({"feed": "customer", "poll_interval": 0}, "poll_interval must be a positive number"),
-    ({"feed": "customer", "start_from": "yesterday"}, 'start_from must be "now"'),
-    ({"feed": "customer", "settle": -1}, "settle must be a whole number"),
-])  # fmt: skip
-def test_a_bad_asset_is_refused_where_it_is_made(arguments: dict[str, Any], words: str) -> None:
-    """In the DAG file, not in the triggerer, where nobody looks."""
-    with pytest.raises(StripeInputError, match=words):
-        stripe_asset("customers", **arguments)
-
-
-def test_an_asset_that_polls_fast_is_warned_of() -> None:
-    """An asset is polled once, however many DAGs wait for it: a short interval is let through, and said."""
-    with pytest.warns(
-        UserWarning, match=r"Asset customers: poll_interval is 10 s, less than 120: .*allow_fast_polling"
+    """The stream's key is that of the arguments: another asset, feed or account has its own."""
+    key = StripeEventTrigger(**WATCHER).shared_stream_key()
+    assert key == StripeEventTrigger(**WATCHER).shared_stream_key()
+    for name, value in (
+        ("name", "b"),
+        ("feed", "charge"),
+        ("stripe_conn_id", "b"),
+        ("stripe_account", "acct_2"),
+        ("start_from", "beginning"),
     ):
-        stripe_asset("customers", feed="customer", poll_interval=10)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        stripe_asset("customers", feed="customer", poll_interval=10, allow_fast_polling=True)
-
-
-def test_event_windows_are_in_order_and_each_once() -> None:
-    """A run that several events have started gets their windows, oldest first, without repetitions and strangers."""
-
-    def event(number: int | None) -> Any:
-        window = {"id": f"customer-{number}", "feed": "customer", "until": number}
-        return SimpleNamespace(extra={"from_trigger": True, "payload": window} if number else {})
-
-    context: Any = {"triggering_asset_events": {"a": [event(3), event(1), event(3), event(None)], "b": [event(2)]}}
-    assert [window["until"] for window in event_windows(context)] == [1, 2, 3]
+        assert StripeEventTrigger(**(WATCHER | {name: value})).shared_stream_key() != key

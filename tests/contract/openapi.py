@@ -17,14 +17,14 @@ from jsonschema.exceptions import best_match
 
 CONTRACT = Path(__file__).parents[3] / "shared" / "stripe" / "contract"
 AT_HAND = CONTRACT.is_dir()
-MISSING = "Stripe's OpenAPI documents are not at hand in ../shared/stripe/contract."
+MISSING = f"the OpenAPI documents are not at hand: there is no {CONTRACT}"
 
 Pairs = Iterable[tuple[str, str]]
 
 
 @cache
 def load(version_file: str) -> dict[str, Any]:
-    """The named document (`current.json`, `legacy.json`, …), its nullable fields as plain JSON Schema."""
+    """Return a document (`current.json`, …), its nullable fields as plain JSON Schema."""
     return dict(_plain(json.loads((CONTRACT / version_file).read_text())))
 
 
@@ -40,15 +40,25 @@ def _plain(node: Any) -> Any:
 def check_request(
     spec: dict[str, Any], method: str, path: str, query_pairs: Pairs = (), form_pairs: Pairs = ()
 ) -> None:
-    """Pass if the document knows the call and each of its parameters; else say which it does not."""
+    """Pass if the document knows the call and all its parameters; else say which it does not."""
     operation = _operation(spec, method, path)
     query = [one for one in operation.get("parameters", ()) if one["in"] == "query"]
-    body = operation.get("requestBody", {}).get("content", {}).get("application/x-www-form-urlencoded", {})
+    body = (
+        operation.get("requestBody", {})
+        .get("content", {})
+        .get("application/x-www-form-urlencoded", {})
+    )
     form = body.get("schema", {"type": "object"})
-    wanted = {"properties": {one["name"]: one["schema"] for one in query}, "additionalProperties": False}
+    wanted = {
+        "properties": {one["name"]: one["schema"] for one in query},
+        "additionalProperties": False,
+    }
     wanted["required"] = [one["name"] for one in query if one.get("required")]
     where = f"{method} {path}: "
-    for given, schema in ((query_pairs, wanted), (form_pairs, {"additionalProperties": False} | form)):
+    for given, schema in (
+        (query_pairs, wanted),
+        (form_pairs, {"additionalProperties": False} | form),
+    ):
         problem = next(_problems(spec, "", nested(given), schema), None)
         assert problem is None, where + str(problem)
 
@@ -56,7 +66,9 @@ def check_request(
 def check_response(spec: dict[str, Any], method: str, path: str, status: int, body: Any) -> None:
     """Pass if the body is what the document promises for this call and status."""
     answers = _operation(spec, method, path)["responses"]
-    schema = (answers.get(str(status)) or answers["default"])["content"]["application/json"]["schema"]
+    schema = (answers.get(str(status)) or answers["default"])["content"]["application/json"][
+        "schema"
+    ]
     _validate(spec, schema, body, f"{method} {path} {status}")
 
 
@@ -74,13 +86,17 @@ def surplus(spec: dict[str, Any], body: dict[str, Any]) -> set[str]:
 def parameters(spec: dict[str, Any], method: str, path: str) -> set[str]:
     """The names of all parameters that a call takes, in its query or form."""
     operation = _operation(spec, method, path)
-    body = operation.get("requestBody", {}).get("content", {}).get("application/x-www-form-urlencoded", {})
+    body = (
+        operation.get("requestBody", {})
+        .get("content", {})
+        .get("application/x-www-form-urlencoded", {})
+    )
     query = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"}
     return query | set(body.get("schema", {}).get("properties", {}))
 
 
 def nested(pairs: Pairs) -> dict[str, Any]:
-    """`a[b]=1` as `{"a": {"b": "1"}}`; the keys of arrays stay what they are: `0`, `1`, or empty."""
+    """Return `a[b]=1` as `{"a": {"b": "1"}}`; keys of arrays stay `0`, `1`, or empty."""
     tree: dict[str, Any] = {}
     for name, value in pairs:
         assert re.fullmatch(r"[^\[\]]+(\[[^\[\]]*\])*", name), f"{name}: brackets do not match"
@@ -98,7 +114,9 @@ def _operation(spec: dict[str, Any], method: str, path: str) -> dict[str, Any]:
     for template, operations in spec["paths"].items():
         pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template))
         if re.fullmatch(pattern, path):
-            assert method.lower() in operations, f"{method} {path}: the method is not in the document"
+            assert method.lower() in operations, (
+                f"{method} {path}: the method is not in the document"
+            )
             return dict(operations[method.lower()])
     raise AssertionError(f"{method} {path}: the path is not in the document")
 
@@ -129,11 +147,13 @@ def _problems(spec: dict[str, Any], name: str, value: Any, schema: dict[str, Any
 
 
 def _tells(problems: list[str]) -> tuple[int, bool]:
-    """Of several choices, the one that came furthest and is of the right kind has the telling reason."""
+    """Rank the problem of one choice: the one that came furthest, of the right kind, tells."""
     return problems[0].count("["), not problems[0].endswith(("not a hash", "not an array"))
 
 
-def _array_problems(spec: dict[str, Any], name: str, value: Any, schema: dict[str, Any]) -> Iterator[str]:
+def _array_problems(
+    spec: dict[str, Any], name: str, value: Any, schema: dict[str, Any]
+) -> Iterator[str]:
     if not isinstance(value, dict):
         yield f"{name}: not an array"
     elif list(value) not in ([str(index) for index in range(len(value))], [""]):
@@ -143,7 +163,9 @@ def _array_problems(spec: dict[str, Any], name: str, value: Any, schema: dict[st
             yield from _problems(spec, f"{name}[{key}]", item, schema["items"])
 
 
-def _object_problems(spec: dict[str, Any], name: str, value: Any, schema: dict[str, Any]) -> Iterator[str]:
+def _object_problems(
+    spec: dict[str, Any], name: str, value: Any, schema: dict[str, Any]
+) -> Iterator[str]:
     if not isinstance(value, dict):
         yield f"{name}: not a hash"
         return

@@ -10,21 +10,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from airflow_provider_stripe_lite.core.resources import RESOURCES
+from airflow_provider_stripe_lite.testing import DAY, FakeStripe, Request
+from airflow_provider_stripe_lite.testing.shapes import SHAPES, is_alive
 from tests.contract import openapi
-from tests.core.ground import Clock
-from tests.fake_stripe import RESOURCES, FakeStripe, Request, is_alive
+from tests.helpers import Clock
 
 pytestmark = pytest.mark.contract
 needs_documents = pytest.mark.skipif(not openapi.AT_HAND, reason=openapi.MISSING)
 
 NOW = 1_800_000_000
 KEY = "sk_test_123456789"
+
+
 VERSIONS = {
     "seed_shape.json": "2019-10-08",
     "legacy.json": "2020-08-27",
@@ -78,13 +81,26 @@ def listed(fake: FakeStripe, path: str = "/v1/customers", **params: Any) -> tupl
 def populate(fake: FakeStripe) -> None:
     """Every kind twice: bare, and with everything that a version shows in its own way."""
     for kind in RESOURCES:
-        fake.create(kind)
-    fake.create("customer", discount="SUMMER", balance=-500, currency="usd", email="a@example.com")
-    fake.create("product", description="x", images=["https://example.com/a.png"], shippable=True, caption="c")
-    fake.create("charge", customer=fake.ids("customer")[0], invoice="in_1", order="or_1", outcome=None)
-    fake.create("invoice_item", plan="price_1", subscription="sub_1", invoice="in_1", quantity=3)
-    fake.create("order", charge="ch_1", customer="cus_1", email="a@example.com", amount_returned=5)
-    fake.create("checkout_session", status="complete", payment_status="paid", amount_total=900, currency="eur")
+        fake.add(kind)
+    fake.add("event", type="customer.created", data={"object": fake.objects("customer")[0]})
+    fake.add("customer", discount="SUMMER", balance=-500, currency="usd", email="a@example.com")
+    fake.add(
+        "product",
+        description="x",
+        images=["https://example.com/a.png"],
+        shippable=True,
+        caption="c",
+    )
+    fake.add("charge", customer=fake.ids("customer")[0], invoice="in_1", order="or_1", outcome=None)
+    fake.add("invoiceitem", plan="price_1", subscription="sub_1", invoice="in_1", quantity=3)
+    fake.add("order", charge="ch_1", customer="cus_1", email="a@example.com", amount_returned=5)
+    fake.add(
+        "checkout.session",
+        status="complete",
+        payment_status="paid",
+        amount_total=900,
+        currency="eur",
+    )
 
 
 # --- Stripe's documents
@@ -92,12 +108,13 @@ def populate(fake: FakeStripe) -> None:
 
 @needs_documents
 @pytest.mark.parametrize(("document", "version"), VERSIONS.items())
-def test_every_answer_has_the_shape_that_stripe_documents(fake: FakeStripe, document: str, version: str) -> None:
-    """Lists and objects of every kind validate, and show no field that the version does not have."""
+def test_every_answer_has_the_shape_that_stripe_documents(
+    fake: FakeStripe, document: str, version: str
+) -> None:
+    """Lists and objects of every kind validate, without fields that the version has not."""
     spec = openapi.load(document)
     populate(fake)
-    for resource in RESOURCES.values():
-        path = f"/v1/{resource.path}"
+    for path in (resource.path for resource in RESOURCES.values()):
         if path not in spec["paths"]:
             continue
         page = call(fake, "GET", path, Stripe_Version=version)
@@ -112,7 +129,9 @@ def test_every_answer_has_the_shape_that_stripe_documents(fake: FakeStripe, docu
 
 @needs_documents
 @pytest.mark.parametrize(("document", "version"), VERSIONS.items())
-def test_every_write_is_answered_as_stripe_documents(fake: FakeStripe, document: str, version: str) -> None:
+def test_every_write_is_answered_as_stripe_documents(
+    fake: FakeStripe, document: str, version: str
+) -> None:
     """Create, update, delete and the read of a deleted customer validate."""
     spec = openapi.load(document)
     product = {"name": "x", "metadata[a]": "b"} | ({"type": "good"} if version < "2020" else {})
@@ -132,12 +151,12 @@ def test_every_write_is_answered_as_stripe_documents(fake: FakeStripe, document:
 def test_the_fake_takes_no_parameter_that_stripe_does_not_know(document: str, version: str) -> None:
     """Filters and form fields are, for each version, among the documented ones."""
     spec, hidden = openapi.load(document), HIDDEN.get(version, set())
-    for kind, resource in RESOURCES.items():
-        path = f"/v1/{resource.path}"
+    for kind, shape in SHAPES.items():
+        path = RESOURCES[kind].path
         if path in spec["paths"]:
-            assert resource.filters <= openapi.parameters(spec, "GET", path)
-            alive = {name for name in resource.params if is_alive(kind, name, version)}
-            updates = {name for name in alive if not resource.params[name].endswith("+")}
+            assert shape.filters <= openapi.parameters(spec, "GET", path)
+            alive = {name for name in shape.params if is_alive(kind, name, version)}
+            updates = {name for name in alive if not shape.params[name].endswith("+")}
             assert not alive or alive - hidden <= openapi.parameters(spec, "POST", path)
             assert not alive or updates - hidden <= openapi.parameters(spec, "POST", f"{path}/x")
 
@@ -153,23 +172,27 @@ def test_the_balance_is_answered_as_stripe_documents(fake: FakeStripe) -> None:
 
 
 RESTRICTED = "rk_live_12345678abcd"
-# How the fake is brought to each case of Stripe's error catalogue by its own rules: method, path, query, form,
-# headers. `{}` is a customer, or a product, that exists.
+# How the fake is brought to each case of Stripe's error catalogue by its own rules: method, path,
+# query, form, headers. `{}` is a customer, a product or an event that exists.
 CASES: dict[str, tuple[str, str, Any, Any, dict[str, str]]] = {
     "cursor object deleted": ("GET", "/v1/customers", {"starting_after": "{}"}, None, {}),
+    "event cursor aged out": ("GET", "/v1/events", {"ending_before": "{}"}, None, {}),
     "object not found": ("GET", "/v1/customers/cus_PD6LSQd0tEf6Dh", None, None, {}),
     "both cursors": ("GET", "/v1/charges", {"starting_after": "a", "ending_before": "b"}, None, {}),
     "unknown parameter": ("POST", "/v1/products", None, {"name": "x", "caption": "y"}, {}),
     "id taken": ("POST", "/v1/products", None, {"name": "x", "id": "{}"}, {}),
     "bad key": ("GET", "/v1/balance", None, None, {"Authorization": "Bearer sk_wrong"}),
-    "publishable key used": ("GET", "/v1/balance", None, None, {"Authorization": "Bearer pk_test_12345678"}),
+    "publishable key used": (
+        "GET", "/v1/balance", None, None, {"Authorization": "Bearer pk_test_12345678"}),
     "restricted key lacks a permission (old wording)": (
         "GET", "/v1/customers", None, None,
         {"Authorization": f"Bearer {RESTRICTED}", "Stripe_Account": "acct_123"}),
     "idempotency key in use": ("POST", "/v1/customers", None, None, {}),
-    "idempotency parameters differ": ("POST", "/v1/customers", None, {"name": "b"}, {"Idempotency_Key": "abc"}),
+    "idempotency parameters differ": (
+        "POST", "/v1/customers", None, {"name": "b"}, {"Idempotency_Key": "abc"}),
     "rate limited": ("GET", "/v1/customers", None, None, {}),
-    "server error, replayed": ("POST", "/v1/customers", None, {"name": "a"}, {"Idempotency_Key": "abc"}),
+    "server error, replayed": (
+        "POST", "/v1/customers", None, {"name": "a"}, {"Idempotency_Key": "abc"}),
     "gateway, not JSON": ("GET", "/v1/customers", None, None, {}),
 }  # fmt: skip
 SCRIPTED = {"idempotency key in use": 409, "rate limited": 429, "gateway, not JSON": 503}
@@ -178,27 +201,33 @@ SCRIPTED = {"idempotency key in use": 409, "rate limited": 429, "gateway, not JS
 def provoke(fake: FakeStripe, case: str) -> requests.Response:
     """Bring the fake to a case of the catalogue."""
     method, path, params, form, headers = CASES[case]
-    known = fake.create("product" if path == "/v1/products" else "customer")
+    kind = {"/v1/products": "product", "/v1/events": "event"}.get(path, "customer")
+    aged = {"id": "evt_1", "created": NOW - 31 * DAY} if kind == "event" else {}
+    known = fake.add(kind, **aged)
     fake.missing_permissions = {RESTRICTED: ["rak_customer_read"]}
     if case == "server error, replayed":
         fake.fault(status=500)
     if "Idempotency_Key" in headers:
         call(fake, "POST", path, form={"name": "a"}, **headers)
     if case == "cursor object deleted":
-        fake.delete("customer", known)
+        fake.delete(known)
     if case in SCRIPTED:
         fake.fault(status=SCRIPTED[case])
-    params, form = ({k: v.format(known) for k, v in pairs.items()} if pairs else None for pairs in (params, form))
+    params, form = (
+        {k: v.format(known) for k, v in pairs.items()} if pairs else None
+        for pairs in (params, form)
+    )
     return call(fake, method, path, params, form, **headers)
 
 
-# What the fake cannot be brought to say: there are no events, prices or plans, and no locks between requests.
-NOT_MADE = {"event cursor aged out", "restricted key lacks a permission (new wording)", "lock timeout"}
+# What the fake cannot be brought to say: it has one wording for permissions, and no locks between
+# requests.
+NOT_MADE = {"restricted key lacks a permission (new wording)", "lock timeout"}
 
 
 @needs_documents
 def test_errors_are_those_of_the_catalogue(clock: Clock) -> None:
-    """Status, headers and the telling fields of each known error are the same, and its body validates."""
+    """Status, headers and telling fields of each known error are the same; bodies validate."""
     spec = openapi.load("current.json")
     for case in json.loads((openapi.CONTRACT / "errors.json").read_text())["cases"]:
         if case["name"] in NOT_MADE:
@@ -223,12 +252,14 @@ def wording(message: str) -> str:
 
 
 @needs_documents
-@pytest.mark.parametrize("version", [*VERSIONS.values(), "2025-02-24.acacia", "2025-03-31.basil", "2025-09-30.clover"])
+@pytest.mark.parametrize(
+    "version", [*VERSIONS.values(), "2025-02-24.acacia", "2025-03-31.basil", "2025-09-30.clover"]
+)
 def test_a_documented_field_has_one_value_in_every_version(fake: FakeStripe, version: str) -> None:
     """What each version shows elsewhere is found there, and what it lacks is null."""
-    fake.create("customer", discount="SUMMER", balance=-500)
-    fake.create("charge", customer="cus_1", invoice="in_1", order="or_1")
-    fake.create("invoice_item", customer="cus_1", plan="price_1", subscription="sub_1", quantity=3)
+    fake.add("customer", discount="SUMMER", balance=-500)
+    fake.add("charge", customer="cus_1", invoice="in_1", order="or_1")
+    fake.add("invoiceitem", customer="cus_1", plan="price_1", subscription="sub_1", quantity=3)
     expected: dict[str, dict[str, Any]] = {
         "customer": {"account_balance": -500, "discount": "SUMMER", "created": NOW},
         "charge": {
@@ -236,13 +267,13 @@ def test_a_documented_field_has_one_value_in_every_version(fake: FakeStripe, ver
             "invoice": "in_1" if version < "2025-03-31" else None,
             "order": "or_1" if version <= "2020-08-27" else None,
         },
-        "invoice_item": {"plan": "price_1", "subscription": "sub_1", "quantity": 3, "date": NOW},
+        "invoiceitem": {"plan": "price_1", "subscription": "sub_1", "quantity": 3, "date": NOW},
     }
     paths = json.loads((openapi.CONTRACT / "field_map.json").read_text())["objects"]
     for kind, fields in expected.items():
-        shown = call(fake, "GET", f"/v1/{RESOURCES[kind].path}", Stripe_Version=version).json()["data"][0]
+        shown = call(fake, "GET", RESOURCES[kind].path, Stripe_Version=version).json()["data"][0]
         for name, value in fields.items():
-            assert find(shown, paths[RESOURCES[kind].object][name]["paths"]) == value, (name, shown)
+            assert find(shown, paths[kind][name]["paths"]) == value, (name, shown)
 
 
 def find(shown: dict[str, Any], paths: list[str]) -> Any:
@@ -297,9 +328,21 @@ def test_a_request_that_stripe_knows_passes(method: str, path: str, query: Any, 
         ("POST", "/v1/products", [], [("active", "true")], "name: required"),
         ("POST", "/v1/products", [], [("name", "x"), ("caption", "y")], "caption: unknown"),
         ("POST", "/v1/products", [], [("name", "x"), ("images", "y")], "images: not an array"),
-        ("POST", "/v1/products", [], [("name", "x"), ("images[1]", "y")], "images: not the indexes"),
+        (
+            "POST",
+            "/v1/products",
+            [],
+            [("name", "x"), ("images[1]", "y")],
+            "images: not the indexes",
+        ),
         ("POST", "/v1/products/x", [], [("active", "True")], "active: not a valid boolean"),
-        ("POST", "/v1/customers", [], [("metadata[a][b]", "x")], r"metadata\[a\]: not a single string"),
+        (
+            "POST",
+            "/v1/customers",
+            [],
+            [("metadata[a][b]", "x")],
+            r"metadata\[a\]: not a single string",
+        ),
         ("POST", "/v1/customers", [], [("metadata[a", "x")], "brackets do not match"),
         ("POST", "/v1/customers", [], [("email", "x"), ("email", "y")], "email: given twice"),
         ("POST", "/v1/customers", [], [("email", "x" * 513)], "email: longer than 512"),
@@ -338,20 +381,22 @@ def test_an_answer_that_breaks_the_document_is_named() -> None:
 @pytest.mark.parametrize("scrambled", [False, True])
 @pytest.mark.parametrize("seed", range(5))
 def test_both_cursors_walk_the_whole_list(clock: Clock, scrambled: bool, seed: int) -> None:
-    """Older with starting_after, newer with ending_before: every object once, in one order, ties included."""
+    """Older or newer: every object comes once, in one order, those of one second included."""
     chance = random.Random(seed)
     with FakeStripe(clock=clock, scrambled=scrambled) as fake:
         made = {}
         for _ in range(60):
             second = NOW - chance.randrange(12)
-            made[fake.create("customer", created=second)] = second
+            made[fake.add("customer", created=second)] = second
         size = chance.randint(1, 20)
         newest_first = walk(fake, "starting_after", size)
         oldest = newest_first[-1]
         assert [oldest, *walk(fake, "ending_before", size, oldest)] == newest_first[::-1]
     assert sorted(newest_first) == sorted(made)
     assert [made[one] for one in newest_first] == sorted(made.values(), reverse=True)
-    by_creation = sorted(made, key=lambda one: made[one])[::-1]  # stable: later ones of a second come first
+    by_creation = sorted(made, key=lambda one: made[one])[
+        ::-1
+    ]  # stable: later ones of a second come first
     assert (newest_first == by_creation) is not scrambled
 
 
@@ -367,8 +412,8 @@ def walk(fake: FakeStripe, cursor: str, size: int, start: str | None = None) -> 
 
 
 def test_a_page_before_a_cursor_is_the_one_next_to_it(fake: FakeStripe) -> None:
-    """Of 13 objects, the 4 before the sixth are the tenth to the seventh, newest first, and there is more."""
-    ids = fake.create_many("customer", 13)
+    """Of 13 objects, the 4 before the sixth are the tenth to the seventh, and there is more."""
+    ids = fake.add_many("customer", 13)
     assert listed(fake, limit=4, ending_before=ids[5]) == (ids[9:5:-1], True)
     assert listed(fake, limit=4, ending_before=ids[8]) == (ids[12:8:-1], False)
     assert listed(fake, limit=4, ending_before=ids[12]) == ([], False)
@@ -378,27 +423,30 @@ def test_a_page_before_a_cursor_is_the_one_next_to_it(fake: FakeStripe) -> None:
 
 def test_created_bounds_are_exact_to_the_second(fake: FakeStripe) -> None:
     """gt and lt leave their second out, gte and lte keep it, and a bare number is one second."""
-    ids = [fake.create("invoice_item", created=second) for second in range(5)]
+    ids = [fake.add("invoiceitem", created=second) for second in range(5)]
     path = "/v1/invoiceitems"
     for bound, expected in {"gt": ids[3:], "gte": ids[2:], "lt": ids[:2], "lte": ids[:3]}.items():
         assert listed(fake, path, **{f"created[{bound}]": 2}) == (expected[::-1], False)
     assert listed(fake, path, created=2) == ([ids[2]], False)
-    assert listed(fake, path, **{"created[gte]": 1, "created[lt]": 4, "limit": 2}) == ([ids[3], ids[2]], True)
+    assert listed(fake, path, **{"created[gte]": 1, "created[lt]": 4, "limit": 2}) == (
+        [ids[3], ids[2]],
+        True,
+    )
 
 
 def test_other_filters_are_applied_and_hold_for_the_cursor_too(fake: FakeStripe) -> None:
     """A filtered list skips the rest, and a cursor outside it is a 400."""
-    mine = [fake.create("charge", customer="cus_1"), fake.create("charge", customer="cus_1")]
-    other = fake.create("charge", customer="cus_2")
+    mine = [fake.add("charge", customer="cus_1"), fake.add("charge", customer="cus_1")]
+    other = fake.add("charge", customer="cus_2")
     assert listed(fake, "/v1/charges", customer="cus_1", limit=1) == ([mine[1]], True)
     refused = call(fake, "GET", "/v1/charges", {"customer": "cus_1", "starting_after": other})
     assert refused.json()["error"]["code"] == "resource_missing"
 
 
 def test_a_late_object_stands_at_its_created_place(fake: FakeStripe, clock: Clock) -> None:
-    """Until its time it is in no list and no read; afterwards it stands between its elders and youngers."""
-    first, last = fake.create("charge", created=NOW - 10), fake.create("charge", created=NOW)
-    late = fake.create("charge", created=NOW - 5, visible_at=NOW + 30)
+    """Until its time it is nowhere; afterwards it stands between older and younger ones."""
+    first, last = fake.add("charge", created=NOW - 10), fake.add("charge", created=NOW)
+    late = fake.add("charge", created=NOW - 5, visible_at=NOW + 30)
     assert listed(fake, "/v1/charges")[0] == [last, first]
     assert call(fake, "GET", f"/v1/charges/{late}").status_code == 404
     clock.now += 30
@@ -408,7 +456,7 @@ def test_a_late_object_stands_at_its_created_place(fake: FakeStripe, clock: Cloc
 
 def test_a_deleted_object_leaves_the_lists_and_is_no_cursor(fake: FakeStripe) -> None:
     """Its neighbours stay reachable; as a cursor it is a 400, unless a test wants it otherwise."""
-    ids = fake.create_many("customer", 3)
+    ids = fake.add_many("customer", 3)
     assert call(fake, "DELETE", f"/v1/customers/{ids[1]}").json() == {
         "id": ids[1], "object": "customer", "deleted": True}  # fmt: skip
     assert listed(fake)[0] == [ids[2], ids[0]]
@@ -422,11 +470,13 @@ def test_a_deleted_object_leaves_the_lists_and_is_no_cursor(fake: FakeStripe) ->
 @pytest.mark.parametrize(
     ("param", "value"),
     [
-        ("limit", 0), ("limit", 101), ("limit", "x"), ("created", "x"), ("created[foo]", 1), ("foo", 1),
-        ("starting_after", "cus_no"), ("ending_before", "cus_no"),
+        ("limit", 0), ("limit", 101), ("limit", "x"), ("created", "x"), ("created[foo]", 1),
+        ("foo", 1), ("starting_after", "cus_no"), ("ending_before", "cus_no"),
     ],
 )  # fmt: skip
-def test_a_wrong_list_parameter_is_a_400_that_names_it(fake: FakeStripe, param: str, value: Any) -> None:
+def test_a_wrong_list_parameter_is_a_400_that_names_it(
+    fake: FakeStripe, param: str, value: Any
+) -> None:
     """Nothing is guessed or ignored."""
     refused = call(fake, "GET", "/v1/customers", {param: value})
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
@@ -434,7 +484,7 @@ def test_a_wrong_list_parameter_is_a_400_that_names_it(fake: FakeStripe, param: 
 
 def test_a_hundred_thousand_objects_are_answered_at_once(fake: FakeStripe) -> None:
     """A page in the middle of a large list costs no walk over it."""
-    ids = fake.create_many("customer", 100_000, spread=50_000)
+    ids = fake.add_many("customer", 100_000, spread=50_000)
     start = time.perf_counter()
     for place in range(0, 100_000, 5_000):
         assert listed(fake, limit=10, ending_before=ids[place])[0] == ids[place + 10 : place : -1]
@@ -455,15 +505,18 @@ def test_orders_exist_up_to_2020_08_27(fake: FakeStripe) -> None:
 def test_caption_is_a_parameter_up_to_2020_08_27(fake: FakeStripe) -> None:
     """It is read back where it was taken."""
     form = {"name": "x", "caption": "y"}
-    assert call(fake, "POST", "/v1/products", form=form, Stripe_Version="2020-08-27").json()["caption"] == "y"
+    assert (
+        call(fake, "POST", "/v1/products", form=form, Stripe_Version="2020-08-27").json()["caption"]
+        == "y"
+    )
     refused = call(fake, "POST", "/v1/products", form=form, Stripe_Version="2020-09-01")
     assert refused.json()["error"]["code"] == "parameter_unknown"
 
 
 def test_modes_and_accounts_do_not_see_each_other(fake: FakeStripe) -> None:
     """Test and live data, and those of a connected account, are separate."""
-    ids = {mode: fake.create("customer", livemode=mode == "live") for mode in ("test", "live")}
-    ids["acct_1"] = fake.create("customer", account="acct_1")
+    ids = {mode: fake.add("customer", livemode=mode == "live") for mode in ("test", "live")}
+    ids["acct_1"] = fake.add("customer", account="acct_1")
     for headers, own in (
         ({}, ids["test"]),
         ({"Authorization": "Bearer sk_live_12345678"}, ids["live"]),
@@ -478,12 +531,22 @@ def test_modes_and_accounts_do_not_see_each_other(fake: FakeStripe) -> None:
 
 def test_a_replay_makes_nothing_new_for_a_day(fake: FakeStripe, clock: Clock) -> None:
     """The same key gives the same answer with its marks, and is free again after 24 hours."""
-    made = [call(fake, "POST", "/v1/customers", form={"name": "x"}, Idempotency_Key="k") for _ in range(2)]
+    made = [
+        call(fake, "POST", "/v1/customers", form={"name": "x"}, Idempotency_Key="k")
+        for _ in range(2)
+    ]
     assert made[0].content == made[1].content
     assert made[1].headers["Idempotent-Replayed"] == "true"
     assert made[1].headers["Original-Request"] == made[0].headers["Request-Id"]
     assert len(fake.ids("customer")) == 1
-    other = call(fake, "POST", "/v1/customers", form={"name": "x"}, Idempotency_Key="k", Stripe_Account="acct_1")
+    other = call(
+        fake,
+        "POST",
+        "/v1/customers",
+        form={"name": "x"},
+        Idempotency_Key="k",
+        Stripe_Account="acct_1",
+    )
     assert "Idempotent-Replayed" not in other.headers
     clock.now += 24 * 3600
     again = call(fake, "POST", "/v1/customers", form={"name": "x"}, Idempotency_Key="k")
@@ -498,15 +561,20 @@ def test_a_key_keeps_what_was_executed_and_nothing_else(fake: FakeStripe) -> Non
         form = {"name": "x"}
         for replayed in (None, "true"):
             answer = call(fake, "POST", path, form=form, Idempotency_Key=f"kept-{status}")
-            assert (answer.status_code, answer.headers.get("Idempotent-Replayed")) == (status, replayed)
+            assert (answer.status_code, answer.headers.get("Idempotent-Replayed")) == (
+                status,
+                replayed,
+            )
     fake.fault(status=429)
     forms = [{"name": "x"}, {"nam": "x"}, {"name": "x"}]
-    answers = [call(fake, "POST", "/v1/customers", form=form, Idempotency_Key="free") for form in forms]
+    answers = [
+        call(fake, "POST", "/v1/customers", form=form, Idempotency_Key="free") for form in forms
+    ]
     assert [answer.status_code for answer in answers] == [429, 400, 200]
 
 
 def test_a_key_in_use_is_a_409(fake: FakeStripe) -> None:
-    """While the first request is still being executed, a second one with its key waits for nothing."""
+    """While the first request is being executed, a second one with its key is refused."""
     seen: list[int] = []
 
     def ask_again(request: Request) -> None:
@@ -530,7 +598,9 @@ def test_faults_strike_when_and_where_they_are_told(fake: FakeStripe) -> None:
 
 
 @pytest.mark.parametrize("script", [{"reset": True}, {"drop": True}, {"truncate": "length"}])
-def test_a_broken_connection_breaks_before_or_after_the_execution(fake: FakeStripe, script: Any) -> None:
+def test_a_broken_connection_breaks_before_or_after_the_execution(
+    fake: FakeStripe, script: Any
+) -> None:
     """Only a reset leaves nothing done."""
     fake.fault(**script)
     with pytest.raises(requests.RequestException):
@@ -547,7 +617,11 @@ def test_the_other_faults_are_what_they_say(fake: FakeStripe) -> None:
     assert call(fake, "GET", "/v1/customers").headers["Location"] == "http://127.0.0.1:9/"
     fake.fault(status=502, body="<b>bad</b>", headers={"Retry-After": "7"})
     answer = call(fake, "GET", "/v1/customers")
-    assert (answer.status_code, answer.text, answer.headers["Retry-After"]) == (502, "<b>bad</b>", "7")
+    assert (answer.status_code, answer.text, answer.headers["Retry-After"]) == (
+        502,
+        "<b>bad</b>",
+        "7",
+    )
     fake.fault(delay=0.2)
     start = time.perf_counter()
     call(fake, "GET", "/v1/customers")
@@ -561,12 +635,12 @@ def test_the_log_counts_connections_and_never_holds_a_key(fake: FakeStripe) -> N
         for _ in range(3):
             session.get(fake.url + "/v1/customers", params={"limit": 1}, timeout=10)
     call(fake, "POST", "/v1/products", form={"name": "x", "images[0]": "y"})
-    assert len({request.peer for request in fake.requests}) == 2
-    assert fake.requests[0].query == [("limit", "1")]
-    assert fake.requests[-1].form == [("name", "x"), ("images[0]", "y")]
-    assert fake.requests[-1].status == 200
-    assert fake.requests[-1].key == "sk_test_****6789"
-    assert KEY not in repr(fake.requests)
+    assert len({request.peer for request in fake.calls}) == 2
+    assert fake.calls[0].query == [("limit", "1")]
+    assert fake.calls[-1].form == [("name", "x"), ("images[0]", "y")]
+    assert fake.calls[-1].status == 200
+    assert fake.calls[-1].key == "sk_test_****6789"
+    assert KEY not in repr(fake.calls)
 
 
 def test_a_stopped_fake_answers_nobody() -> None:
@@ -580,9 +654,9 @@ def test_a_stopped_fake_answers_nobody() -> None:
 
 
 def test_a_process_of_its_own_is_driven_over_http() -> None:
-    """Objects, faults, options, log and ledger are below /_fake/, and new objects flow in by themselves."""
-    script = Path(__file__).parents[1] / "fake_stripe.py"
-    command = [sys.executable, str(script), "--port", "0", "--inflow", "charge:50", "--lateness", "0.2"]
+    """Objects, faults, options, calls and ledger are below /_fake/; new objects flow in."""
+    options = ["--port", "0", "--inflow", "charge:50", "--lateness", "0.2"]
+    command = [sys.executable, "-m", "airflow_provider_stripe_lite.testing", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
@@ -595,25 +669,31 @@ def drive(url: str) -> None:
     """What the end-to-end tests do."""
     with requests.Session() as http:
         http.auth = (KEY, "")
-        one = http.post(f"{url}/_fake/create", json={"kind": "customer", "email": "a@example.com"}).json()
-        more = http.post(f"{url}/_fake/create_many", json={"kind": "customer", "n": 3}).json()
-        assert http.get(f"{url}/_fake/objects", params={"kind": "customer"}).json() == [one, *more]
-        http.post(f"{url}/_fake/delete", json={"kind": "customer", "id": one})
+        one = http.post(
+            f"{url}/_fake/add", json={"kind": "customer", "email": "a@example.com"}
+        ).json()
+        more = http.post(f"{url}/_fake/add_many", json={"kind": "customer", "n": 3}).json()
+        assert http.get(f"{url}/_fake/ids", params={"kind": "customer"}).json() == [one, *more]
+        http.post(f"{url}/_fake/delete", json={"id": one})
         http.post(f"{url}/_fake/fault", json={"status": 429})
         assert [http.get(f"{url}/v1/customers").status_code for _ in range(2)] == [429, 200]
         http.post(f"{url}/_fake/fault", json={"status": 429, "times": None})
         http.delete(f"{url}/_fake/faults")
         http.post(f"{url}/_fake/options", json={"accepted_keys": ["sk_test_other"]})
         assert http.get(f"{url}/v1/customers").status_code == 401
-        assert [entry["status"] for entry in http.get(f"{url}/_fake/requests").json()] == [429, 200, 401]
-        http.delete(f"{url}/_fake/requests")
-        assert http.get(f"{url}/_fake/requests").json() == []
+        assert [entry["status"] for entry in http.get(f"{url}/_fake/calls").json()] == [
+            429,
+            200,
+            401,
+        ]
+        http.delete(f"{url}/_fake/calls")
+        assert http.get(f"{url}/_fake/calls").json() == []
         for entry in ({"rows": [1]}, [2]):
             http.post(f"{url}/_fake/ledger", json=entry)
         assert http.get(f"{url}/_fake/ledger").json() == [{"rows": [1]}, [2]]
-        assert http.post(f"{url}/_fake/create", json={"kind": "unicorn"}).status_code == 400
+        assert http.post(f"{url}/_fake/add", json={"kind": "unicorn"}).status_code == 400
         deadline = time.monotonic() + 5
-        while len(http.get(f"{url}/_fake/objects", params={"kind": "charge"}).json()) < 5:
+        while len(http.get(f"{url}/_fake/ids", params={"kind": "charge"}).json()) < 5:
             assert time.monotonic() < deadline, "nothing flows in"
             time.sleep(0.05)
 
@@ -624,7 +704,9 @@ def test_a_pause_ends_with_the_fake() -> None:
     with FakeStripe() as fake:
         fake.fault(delay=30)
         with socket.create_connection(("127.0.0.1", int(fake.url.rpartition(":")[2]))) as client:
-            client.sendall(b"GET /v1/balance HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk_test_123\r\n\r\n")
-            while not fake.requests:
+            client.sendall(
+                b"GET /v1/balance HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk_test_123\r\n\r\n"
+            )
+            while not fake.calls:
                 time.sleep(0.01)
     assert time.perf_counter() - start < 5

@@ -1,4 +1,4 @@
-"""What the package sends is what Stripe's OpenAPI documents take, and what it makes of objects is what it documents."""
+"""What the package sends is what Stripe's OpenAPI documents take; its rows are as documented."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import requests
 
-from tests.airflow import home  # noqa: F401 - before Airflow, which the hook imports
+# Airflow's home is set before the hook imports Airflow.
+from tests import airflow_home  # noqa: F401
 from tests.contract import openapi
-from tests.core.ground import Clock
 
 pytestmark = [
     pytest.mark.contract,
@@ -20,25 +20,30 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore", "error:::airflow_provider_stripe_lite"),
 ]
 
-from airflow_provider_stripe_lite.catalog import FEEDS, FIELDS  # noqa: E402
+from airflow_provider_stripe_lite.core.fields import projection  # noqa: E402
+from airflow_provider_stripe_lite.core.reading import newest_before, poll, read  # noqa: E402
+from airflow_provider_stripe_lite.core.resources import RESOURCES  # noqa: E402
+from airflow_provider_stripe_lite.core.window import Position, Source, stretch  # noqa: E402
 from airflow_provider_stripe_lite.hooks import StripeHook  # noqa: E402
-from airflow_provider_stripe_lite.output import projection  # noqa: E402
-from airflow_provider_stripe_lite.polling import Position, newest_before  # noqa: E402
-from tests.fake_stripe import FakeStripe, Request  # noqa: E402
+from airflow_provider_stripe_lite.testing import FakeStripe, Request  # noqa: E402
 
 NOW = 1_770_000_000
+# The feeds that one of the documents holds.
+LISTED = (
+    "customer", "order", "charge", "invoiceitem", "product", "event", "checkout.session",
+)  # fmt: skip
 DOCUMENTS = {"2020-08-27": "legacy.json", "2026-05-27.dahlia": "current.json"}
 IMAGES = [f"https://example.com/{number}.png" for number in range(8)]
 EVERYTHING: dict[str, Any] = {
-    "name": "T-shirt", "active": False, "description": "Cotton", "images": IMAGES, "shippable": True,
-    "url": "https://example.com/shirt", "metadata": {"sku": "A-1"},
+    "name": "T-shirt", "active": False, "description": "Cotton", "images": IMAGES,
+    "shippable": True, "url": "https://example.com/shirt", "metadata": {"sku": "A-1"},
 }  # fmt: skip
 
 
 @pytest.fixture
 def fake() -> Iterator[FakeStripe]:
     """A fake whose clock stands still."""
-    with FakeStripe(clock=Clock(NOW)) as running:
+    with FakeStripe(clock=lambda: NOW) as running:
         yield running
 
 
@@ -49,10 +54,21 @@ def version(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def hook(fake: FakeStripe, version: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> StripeHook:
+def hook(
+    fake: FakeStripe, version: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> StripeHook:
     """A hook that speaks the version."""
-    extra = {"api_version": version, "rate_limit_url": f"sqlite:///{tmp_path}/calls.sqlite", "rate_limit_calls": 10_000}
-    connection = {"conn_type": "stripe", "password": "sk_test_0123456789", "host": fake.url, "extra": extra}
+    extra = {
+        "api_version": version,
+        "rate_limit_url": f"sqlite:///{tmp_path}/calls.sqlite",
+        "rate_limit_calls": 10_000,
+    }
+    connection = {
+        "conn_type": "stripe",
+        "password": "sk_test_0123456789",
+        "host": fake.url,
+        "extra": extra,
+    }
     monkeypatch.setenv("AIRFLOW_CONN_STRIPE_DEFAULT", json.dumps(connection))
     return StripeHook()
 
@@ -65,8 +81,9 @@ def check(requests: list[Request], version: str) -> None:
         assert request.headers["stripe-version"] == version
         form = request.form
         if version <= "2020-08-27" and request.path.startswith("/v1/products"):
-            # The public document of 2022 for 2020-08-27 hides `caption`, which that version takes: Stripe marked it
-            # as deprecated and removed it from the documents before it removed it from the API.
+            # The public document of 2022 for 2020-08-27 hides `caption`, which that version takes:
+            # Stripe marked it as deprecated and removed it from the documents before it removed it
+            # from the API.
             form = [(name, value) for name, value in form if name != "caption"]
         openapi.check_request(spec, request.method, request.path, request.query, form)
 
@@ -81,15 +98,19 @@ def test_the_five_actions(fake: FakeStripe, hook: StripeHook, version: str) -> N
     hook.update_product("shirt-1", name="Shirt", description="", images=[], url="", **unset)
     hook.update_product("shirt-1", name="Shirt", metadata="")
     hook.update_product("shirt-1", name="Shirt", metadata={"sku": ""})
-    customer = hook.create_customer(description="Jenny", customer_email="jenny@example.com", metadata={"a": "1"})["id"]
+    customer = hook.create_customer(
+        description="Jenny", customer_email="jenny@example.com", metadata={"a": "1"}
+    )["id"]
     hook.create_customer()
-    hook.update_customer(customer, description="Rosen", customer_email="rosen@example.com", metadata={"b": "2"})
+    hook.update_customer(
+        customer, description="Rosen", customer_email="rosen@example.com", metadata={"b": "2"}
+    )
     hook.update_customer(customer, description="", customer_email="", metadata={"a": ""})
     hook.update_customer(customer, metadata="")
     hook.get_customer(customer)
-    assert len(fake.requests) == 12
-    check(fake.requests, version)
-    sent = {name.partition("[")[0] for request in fake.requests for name, _ in request.form}
+    assert len(fake.calls) == 12
+    check(fake.calls, version)
+    sent = {name.partition("[")[0] for request in fake.calls for name, _ in request.form}
     caption = {"caption"} if version <= "2020-08-27" else set()
     assert sent == {"id", *EVERYTHING, "email"} | caption
 
@@ -97,32 +118,34 @@ def test_the_five_actions(fake: FakeStripe, hook: StripeHook, version: str) -> N
 def test_the_test_button(fake: FakeStripe, hook: StripeHook, version: str) -> None:
     """The read behind it."""
     assert hook.test_connection()[0]
-    assert [(request.method, request.path, request.params) for request in fake.requests] == [("GET", "/v1/balance", [])]
+    assert [(request.method, request.path, request.params) for request in fake.calls] == [
+        ("GET", "/v1/balance", [])
+    ]
 
 
-@pytest.mark.parametrize("feed", FEEDS)
+@pytest.mark.parametrize("feed", LISTED)
 def test_the_lists(fake: FakeStripe, hook: StripeHook, version: str, feed: str) -> None:
-    """Every query that polling sends: newest page, anchor by time, both cursors, the bisection, the trigger's look."""
-    if feed == "order" and version > "2020-08-27":
-        pytest.skip("The Orders API is not in this version.")
-    if feed == "checkout_session" and version <= "2020-08-27":
-        pytest.skip("The trimmed document of this version leaves checkout sessions out.")
-    fake.create_many(feed, 250, created=NOW - 5000, spread=1000)
-    ids = fake.create_many(feed, 350, created=NOW - 2000)  # of one second, so that only a cursor tells them apart
-    hook.poll(feed, Position(NOW - 100))
-    hook.poll(feed, Position(NOW - 4500))
-    hook.poll(feed, Position(NOW - 2000, ids[0]))
-    fake.delete(feed, ids[0])
-    hook.poll(feed, Position(NOW - 2000, ids[0]))
-    hook.poll(feed, Position(0), max_items=10)
+    """Every query of a read: newest page, place by time, both cursors, bisection, one look."""
+    if RESOURCES[feed].path not in openapi.load(DOCUMENTS[version])["paths"]:
+        pytest.skip(f"{DOCUMENTS[version]} does not hold {RESOURCES[feed].path}.")
+    fake.add_many(feed, 250, created=NOW - 5000, spread=1000)
+    # These are of one second, so that only a cursor tells them apart.
+    ids = fake.add_many(feed, 350, created=NOW - 2000)
+    client = hook.get_conn()
+    poll(client, feed, Position(NOW - 100))
+    poll(client, feed, Position(NOW - 4500))
+    poll(client, feed, Position(NOW - 2000, ids[0]))
+    fake.delete(ids[0])
+    poll(client, feed, Position(NOW - 2000, ids[0]))
+    poll(client, feed, Position(0), max_items=10)
     for oldest in fake.ids(feed)[:250]:
-        fake.delete(feed, oldest)
-    hook.poll(feed, Position(0))
-    newest_before(hook.client, feed, NOW)
-    window = {"from": Position(NOW - 4500).as_dict(), "until": NOW}
-    list(hook.read_window(feed, window))
-    check(fake.requests, version)
-    queries = {frozenset(name for name, _ in request.query) for request in fake.requests}
+        fake.delete(oldest)
+    poll(client, feed, Position(0))
+    newest_before(client, feed, NOW)
+    source = Source(feed, "stripe_default", None, False)
+    list(read(client, stretch(source, Position(NOW - 4500), Position(NOW), None)))
+    check(fake.calls, version)
+    queries = {frozenset(name for name, _ in request.query) for request in fake.calls}
     assert queries == {
         frozenset({"limit"}),
         frozenset({"limit", "created[lt]"}),
@@ -152,14 +175,13 @@ FIXTURES = {
     "2020-08-27": "fixtures_legacy.json",
     "2026-05-27.dahlia": "fixtures_current.json",
 }
-RAW_NAMES = {"invoice_item": "invoiceitem"}
-KINDS = ("customer", "order", "charge", "invoice_item", "product")
+KINDS = ("customer", "order", "charge", "invoiceitem", "product")
 
 
 def documented(kind: str) -> dict[str, Any]:
     """What the field map says of an object: dotted name to its paths and type."""
     whole = json.loads((openapi.CONTRACT / "field_map.json").read_text())["objects"]
-    return dict(whole[RAW_NAMES.get(kind, kind)])
+    return dict(whole[kind])
 
 
 def flat(row: dict[str, Any]) -> dict[str, Any]:
@@ -187,14 +209,14 @@ def expected(raw: dict[str, Any], entry: dict[str, Any]) -> Any:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_fields_are_the_documented_ones(kind: str) -> None:
     """The catalogue has exactly the fields of the field map."""
-    assert {field.name for field in FIELDS[kind]} == set(documented(kind))
+    assert {field.name for field in RESOURCES[kind].fields} == set(documented(kind))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", FIXTURES)
 def test_rows_of_stripe_s_own_objects(shape: str, kind: str) -> None:
-    """Stripe's fixtures of three versions become rows with exactly the documented fields and values."""
-    raw = json.loads((openapi.CONTRACT / FIXTURES[shape]).read_text())["resources"].get(RAW_NAMES.get(kind, kind))
+    """Stripe's fixtures of three versions become rows of the documented fields and values."""
+    raw = json.loads((openapi.CONTRACT / FIXTURES[shape]).read_text())["resources"].get(kind)
     if raw is None or (kind == "order" and shape > "2020-08-27"):
         pytest.skip("This version has no such object.")
     row = flat(projection(kind, None)(raw))
@@ -208,24 +230,38 @@ def test_rows_are_the_same_from_every_version(fake: FakeStripe, shape: str, kind
     if kind == "order" and shape > "2020-08-27":
         pytest.skip("This version has no such object.")
     filled: dict[str, dict[str, Any]] = {
-        "customer": {"account_balance": -5, "discount": "25OFF", "email": "jenny@example.com", "currency": "usd"},
+        "customer": {
+            "account_balance": -5,
+            "discount": "25OFF",
+            "email": "jenny@example.com",
+            "currency": "usd",
+        },
         "order": {"customer": "cus_1", "charge": "ch_1", "email": "jenny@example.com"},
-        "charge": {"customer": "cus_1", "invoice": "in_1", "order": "or_1", "receipt_number": "1-2"},
-        "invoice_item": {"plan": "gold", "subscription": "sub_1", "quantity": 3, "invoice": "in_1"},
-        "product": {"caption": "Grey", "metadata": {"caption": "Grey"}, "images": ["https://example.com/1.png"]},
+        "charge": {
+            "customer": "cus_1",
+            "invoice": "in_1",
+            "order": "or_1",
+            "receipt_number": "1-2",
+        },
+        "invoiceitem": {"plan": "gold", "subscription": "sub_1", "quantity": 3, "invoice": "in_1"},
+        "product": {
+            "caption": "Grey",
+            "metadata": {"caption": "Grey"},
+            "images": ["https://example.com/1.png"],
+        },
     }
-    made = fake.create(kind, created=NOW, **filled[kind])
+    made = fake.add(kind, created=NOW, **filled[kind])
     headers = {"Authorization": "Bearer sk_test_0123456789", "Stripe-Version": shape}
-    raw = requests.get(f"{fake.url}{_path(kind)}/{made}", headers=headers, timeout=5).json()
+    raw = requests.get(
+        f"{fake.url}{RESOURCES[kind].path}/{made}", headers=headers, timeout=5
+    ).json()
     row = flat(projection(kind, None)(raw))
     assert set(row) == set(documented(kind))
     gone = {"charge": {"order"} if shape > "2020-08-27" else set()}
     if shape > "2025-03-31":
         gone["charge"].add("invoice")
     wanted = {name: value for name, value in filled[kind].items() if name != "metadata"}
-    wanted |= dict.fromkeys(gone.get(kind, ())) | ({"quantity": "3"} if kind == "invoice_item" else {})
+    wanted |= dict.fromkeys(gone.get(kind, ())) | (
+        {"quantity": "3"} if kind == "invoiceitem" else {}
+    )
     assert {name: row[name] for name in wanted} == wanted
-
-
-def _path(kind: str) -> str:
-    return FEEDS[kind].path if kind in FEEDS else "/v1/products"

@@ -1,56 +1,29 @@
-"""Fixtures of the core's tests."""
+"""Fixtures of the core's tests alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_stripe_lite.client import StripeClient
-from tests.core.ground import Clock, Stage, client_for
-from tests.fake_stripe import FakeStripe
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_proxy() -> Iterator[None]:
-    """The tests speak to this machine only, whatever proxy its user has."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-            patch.delenv(name, raising=False)
-        yield
-
-
-@pytest.fixture(scope="session")
-def stage(no_proxy: None) -> Iterator[Stage]:
-    with Stage() as running:
-        yield running
+from airflow_provider_stripe_lite.core.client import StripeClient
+from airflow_provider_stripe_lite.testing import FakeStripe
+from tests.helpers import client_for
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """What the fake holds for the time."""
-    return Clock()
-
-
-@pytest.fixture
-def fake(stage: Stage, clock: Clock) -> FakeStripe:
-    """An empty Stripe account of the test's own, on a real socket."""
-    return stage.world(clock)
-
-
-@pytest.fixture
-def naps() -> list[float]:
-    """How long the client would have slept between its tries."""
+def sleeps() -> list[float]:
+    """Return the list of how long the client would have slept between its tries."""
     return []
 
 
 @pytest.fixture
-def connect(fake: FakeStripe, naps: list[float]) -> Callable[..., StripeClient]:
-    """Makes clients of that account."""
-    return lambda **options: client_for(fake.url, **{"sleep": naps.append} | options)
+def connect(fake: FakeStripe, sleeps: list[float]) -> Callable[..., StripeClient]:
+    """Return what makes clients of the test's account."""
+    return lambda **options: client_for(fake.url, **{"sleep": sleeps.append} | options)
 
 
 @pytest.fixture
 def client(connect: Callable[..., StripeClient]) -> StripeClient:
-    """A client of that account, without a call limit."""
+    """Return a client of the test's account, without a call limit."""
     return connect()

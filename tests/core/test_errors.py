@@ -1,4 +1,6 @@
-"""Every answer that is not a success becomes one typed error with fields, and none of them holds the key."""
+"""Every answer that is not a success becomes one typed error with fields, and none of them holds
+the key.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_stripe_lite import errors
-from airflow_provider_stripe_lite.errors import StripeError, WouldWait, from_response, scrub
-from tests.core.ground import KEY
+from airflow_provider_stripe_lite.errors import RateLimitWait, StripeError, from_response, scrub
+from tests.helpers import KEY
 
 
 def body(**error: Any) -> dict[str, Any]:
@@ -38,7 +40,9 @@ def body(**error: Any) -> dict[str, Any]:
 def test_the_status_decides_which_error_it_is(
     status: int, error: dict[str, str], kind: type[StripeError], retryable: bool
 ) -> None:
-    """Stripe calls 401, 403, 404 and 429 all `invalid_request_error`, so its type alone says little."""
+    """Stripe calls 401, 403, 404 and 429 all `invalid_request_error`, so its type alone says
+    little.
+    """
     exc = from_response(status, {}, body(**error))
     assert type(exc) is kind
     assert exc.status == status
@@ -48,16 +52,24 @@ def test_the_status_decides_which_error_it_is(
 
 def test_an_error_carries_what_stripe_told() -> None:
     """All fields that help a person or a program, and where to look in the dashboard."""
-    told = body(code="resource_missing", param="id", request_log_url="https://dashboard.stripe.com/test/logs/req_1")
+    told = body(
+        code="resource_missing",
+        param="id",
+        request_log_url="https://dashboard.stripe.com/test/logs/req_1",
+    )
     exc = from_response(404, {"Request-Id": "req_1", "Retry-After": "3"}, told)
     assert (exc.type, exc.code, exc.param) == ("invalid_request_error", "resource_missing", "id")
     assert (exc.request_id, exc.retry_after) == ("req_1", 3.0)
     assert exc.request_log_url == "https://dashboard.stripe.com/test/logs/req_1"
-    assert str(exc) == "What Stripe says. (request req_1, https://dashboard.stripe.com/test/logs/req_1)"
+    assert (
+        str(exc)
+        == "What Stripe says. (request req_1, https://dashboard.stripe.com/test/logs/req_1)"
+    )
 
 
 @pytest.mark.parametrize(
-    ("advice", "status", "retryable"), [("true", 400, True), ("false", 500, False), ("perhaps", 500, True)]
+    ("advice", "status", "retryable"),
+    [("true", 400, True), ("false", 500, False), ("perhaps", 500, True)],
 )
 def test_stripes_advice_on_retrying_wins(advice: str, status: int, retryable: bool) -> None:
     """`Stripe-Should-Retry` knows better than the status; what it never says is not advice."""
@@ -65,7 +77,7 @@ def test_stripes_advice_on_retrying_wins(advice: str, status: int, retryable: bo
 
 
 def test_a_repeated_server_error_says_what_to_do() -> None:
-    """The saved answer would come again under the same idempotency key, so it is not tried again."""
+    """The saved answer would come again for the same idempotency key, so it is not tried again."""
     exc = from_response(500, {"Idempotent-Replayed": "true", "Stripe-Should-Retry": "true"}, body())
     assert type(exc) is errors.StripeReplayedError
     assert not exc.retryable
@@ -81,8 +93,11 @@ def test_a_key_that_is_not_accepted_is_named_first() -> None:
 
 
 def test_a_missing_permission_is_named_first() -> None:
-    """As Stripe calls it, once each; where Stripe does not name it, its own words are all there is."""
-    lacking = body(message="Having the 'rak_charge_read' or 'rak_order_read' permission, or 'rak_charge_read', ….")
+    """As Stripe calls it, once each; where Stripe names none, its own words are all there is."""
+    lacking = body(
+        message="Having the 'rak_charge_read' or 'rak_order_read' permission, or "
+        "'rak_charge_read', …."
+    )
     assert str(from_response(403, {}, lacking)).startswith(
         "The API key lacks rak_charge_read or rak_order_read. Stripe says: Having"
     )
@@ -98,9 +113,20 @@ def test_a_repeated_refusal_is_what_it_was() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [None, "text", 5, [], {}, {"error": None}, {"error": []}, {"error": 5}, {"error": {}},
-     {"error": {"message": 5, "type": [], "code": {}, "param": False}}, {"error": {"message": ""}}],
-)  # fmt: skip
+    [
+        None,
+        "text",
+        5,
+        [],
+        {},
+        {"error": None},
+        {"error": []},
+        {"error": 5},
+        {"error": {}},
+        {"error": {"message": 5, "type": [], "code": {}, "param": False}},
+        {"error": {"message": ""}},
+    ],
+)
 def test_an_answer_of_any_shape_is_an_error_with_a_sentence(answer: Any) -> None:
     """Gateways and proxies answer what they like; the status still says what to make of it."""
     exc = from_response(502, {"Content-Type": "text/html; charset=utf-8"}, answer)
@@ -118,12 +144,15 @@ def test_an_error_that_is_only_text_is_its_message() -> None:
 def test_a_redirect_is_named_as_one() -> None:
     """It is an error whose sentence says what to check, not an answer that is followed."""
     exc = from_response(302, {"Location": "https://elsewhere.example"}, None)
-    assert str(exc) == ("The server answered 302, a redirect, and redirects are not followed: check the base URL.")
+    assert str(exc) == (
+        "The server answered 302, a redirect, and redirects are not followed: check the base URL."
+    )
     assert not exc.retryable
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("2", 2.0), ("0.5", 0.5), ("-1", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("", None)]
+    ("value", "seconds"),
+    [("2", 2.0), ("0.5", 0.5), ("-1", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("", None)],
 )
 def test_the_wait_that_a_server_asks_for_is_kept(value: str, seconds: float | None) -> None:
     """In seconds; another form is no number and is left to the usual wait."""
@@ -132,12 +161,25 @@ def test_the_wait_that_a_server_asks_for_is_kept(value: str, seconds: float | No
 
 @pytest.mark.parametrize(
     "key",
-    [KEY, "sk_live_0123456789abcdef", "rk_test_0123456789abcdef", "rkcs_test_0123456789", "pk_live_0123456789abc",
-     "sk_0123456789abcdef", "sk_test_my_key_with_underscores"],
-)  # fmt: skip
+    [
+        KEY,
+        "sk_live_0123456789abcdef",
+        "rk_test_0123456789abcdef",
+        "rkcs_test_0123456789",
+        "pk_live_0123456789abc",
+        "sk_0123456789abcdef",
+        "sk_test_my_key_with_underscores",
+    ],
+)
 def test_a_key_in_a_message_is_made_unreadable(key: str) -> None:
     """Whatever sends it back: the message keeps its sense and loses the key, in every field."""
-    told = body(message=f"Bad key {key}.", code=key, param=key, type=key, request_log_url=f"https://x.example/{key}")
+    told = body(
+        message=f"Bad key {key}.",
+        code=key,
+        param=key,
+        type=key,
+        request_log_url=f"https://x.example/{key}",
+    )
     exc = from_response(401, {"Request-Id": key}, told)
     secret = key.rpartition("_")[2]
     assert secret not in f"{exc} {exc!r} {exc.args} {vars(exc)}"
@@ -162,23 +204,35 @@ def test_a_hint_stands_before_what_stripe_said() -> None:
 
 def test_a_signal_tells_how_long_to_wait() -> None:
     """It is no error of Stripe's, and nobody who handles those catches it by mistake."""
-    exc = WouldWait(12.34)
+    exc = RateLimitWait(12.34)
     assert exc.seconds == 12.34
     assert str(exc) == "the call limit frees the next slot in 12.3 s"
     assert not isinstance(exc, StripeError)
 
 
 def test_errors_survive_pickling() -> None:
-    """Airflow hands exceptions from process to process."""
+    """Airflow passes exceptions from process to process."""
     exc = pickle.loads(pickle.dumps(from_response(404, {"Request-Id": "req_1"}, body(code="c"))))
-    assert (type(exc), exc.status, exc.code, exc.request_id) == (errors.StripeNotFoundError, 404, "c", "req_1")
-    assert pickle.loads(pickle.dumps(WouldWait(5.0))).seconds == 5.0
+    assert (type(exc), exc.status, exc.code, exc.request_id) == (
+        errors.StripeNotFoundError,
+        404,
+        "c",
+        "req_1",
+    )
+    assert pickle.loads(pickle.dumps(RateLimitWait(5.0))).seconds == 5.0
 
 
 def test_every_error_has_one_parent_to_catch() -> None:
-    """`except StripeError` catches all that can go wrong with a request; bad input is a ValueError."""
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    assert {kind.__name__ for kind in kinds if not issubclass(kind, StripeError)} == {"StripeInputError", "WouldWait"}
+    """`except StripeError` catches all that can go wrong with a request, not a bad argument."""
+    kinds = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    ]
+    assert {kind.__name__ for kind in kinds if not issubclass(kind, StripeError)} == {
+        "StripeInputError",
+        "RateLimitWait",
+    }
     assert issubclass(errors.StripeInputError, ValueError)
     for kind in kinds:
         assert kind.__name__ in str(errors.__doc__)

@@ -1,4 +1,6 @@
-"""The call limit of one process: who waits how long, who is told so, what is pushed, and where it is kept."""
+"""The call limit of one process: who waits how long, who is told so, what is pushed, and where it
+is kept.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_stripe_lite.errors import StripeInputError, StripeLimiterError, WouldWait
-from airflow_provider_stripe_lite.ratelimit import CALLS, PERIOD, RateLimiter, RedisRateLimiter, limiter_for
+from airflow_provider_stripe_lite.core.ratelimit import (
+    CALLS,
+    PERIOD,
+    RateLimiter,
+    RedisRateLimiter,
+    limiter_for,
+)
+from airflow_provider_stripe_lite.errors import RateLimitWait, StripeInputError, StripeLimiterError
 
 REDIS = "redis://127.0.0.1:6379/0"
 Make = Callable[..., Any]
@@ -34,7 +42,9 @@ def redis_answers() -> bool:
         return False
 
 
-needs_redis = pytest.mark.skipif(not redis_answers(), reason="No Redis server, or no client for it, at 127.0.0.1:6379.")
+needs_redis = pytest.mark.skipif(
+    not redis_answers(), reason="No Redis server, or no client for it, at 127.0.0.1:6379."
+)
 STORES = ["sqlite", pytest.param("redis", marks=needs_redis)]
 
 
@@ -52,7 +62,9 @@ def key() -> str:
 
 @pytest.fixture
 def make(url: str) -> Make:
-    """Makes limiters that share one store and do not really sleep; `slept` says how long they would have."""
+    """Makes limiters that share one store and do not really sleep; `slept` says how long they would
+    have.
+    """
 
     def limiter(**options: Any) -> Any:
         made = limiter_for(url, **{"calls": 3, "period": 100} | options)
@@ -67,7 +79,9 @@ def make(url: str) -> Make:
 
 
 def test_the_first_calls_are_free_and_the_others_wait_their_turn(make: Make, key: str) -> None:
-    """Three calls in any 100 seconds: the fourth to sixth wait one period (and a margin), the next three two."""
+    """Three calls in any 100 seconds: the fourth to sixth wait one period (and a margin), the next
+    three two.
+    """
     limiter = make()
     waits = [limiter.acquire(key) for _ in range(9)]
     assert waits[:3] == [0, 0, 0]
@@ -76,13 +90,15 @@ def test_the_first_calls_are_free_and_the_others_wait_their_turn(make: Make, key
     assert limiter.slept == waits[3:]
 
 
-def test_a_caller_that_will_not_wait_gets_the_number_and_takes_no_slot(make: Make, key: str) -> None:
+def test_a_caller_that_will_not_wait_gets_the_number_and_takes_no_slot(
+    make: Make, key: str
+) -> None:
     """However often it asks, the next one who waits gets that very slot."""
     limiter = make()
     for _ in range(3):
         limiter.acquire(key, timeout=0)
     for _ in range(5):
-        with pytest.raises(WouldWait) as caught:
+        with pytest.raises(RateLimitWait) as caught:
             limiter.acquire(key, timeout=50)
         assert 99 < caught.value.seconds <= 101
     assert limiter.slept == []
@@ -102,17 +118,19 @@ def test_limiters_of_one_store_count_together(make: Make, key: str) -> None:
     """It is the store that counts, not the object."""
     first, second = make(), make()
     assert [first.acquire(key), second.acquire(key), first.acquire(key)] == [0, 0, 0]
-    with pytest.raises(WouldWait):
+    with pytest.raises(RateLimitWait):
         second.acquire(key, timeout=0)
 
 
 def test_a_push_makes_everybody_wait(make: Make, key: str) -> None:
-    """The server has asked to slow down: no slot is free before that; a shorter push changes nothing."""
+    """The server has asked to slow down: no slot is free before that; a shorter push changes
+    nothing.
+    """
     limiter, other = make(), make()
     limiter.acquire(key)
     limiter.push(key, 30)
     limiter.push(key, 5)
-    with pytest.raises(WouldWait) as caught:
+    with pytest.raises(RateLimitWait) as caught:
         other.acquire(key, timeout=0)
     assert 29 < caught.value.seconds <= 30
     assert 29 < other.acquire(key) <= 30
@@ -127,7 +145,9 @@ def test_a_push_before_the_first_call_counts(make: Make, key: str) -> None:
 
 
 def test_slots_become_free_again(make: Make, key: str) -> None:
-    """After the period, really slept, the limit starts anew; hundreds of calls leave nothing behind that matters."""
+    """After the period, really slept, the limit starts anew; hundreds of calls leave nothing behind
+    that matters.
+    """
     limiter = make(calls=60, period=0.1)
     limiter._sleep = time.sleep
     started = time.monotonic()
@@ -141,7 +161,7 @@ def test_the_defaults_are_the_promise(tmp_path: Path) -> None:
     limiter = RateLimiter(tmp_path / "calls", sleep=lambda _: None)
     assert (limiter.calls, limiter.period) == (CALLS, PERIOD) == (100, 60)
     assert [limiter.acquire("a") for _ in range(100)] == [0] * 100
-    with pytest.raises(WouldWait) as caught:
+    with pytest.raises(RateLimitWait) as caught:
         limiter.acquire("a", timeout=0)
     assert 59 < caught.value.seconds <= 60.5
 
@@ -149,7 +169,10 @@ def test_the_defaults_are_the_promise(tmp_path: Path) -> None:
 def test_threads_share_a_limiter(make: Make, key: str) -> None:
     """Eight at once take each slot once."""
     limiter, waits = make(calls=20), list[float]()
-    threads = [threading.Thread(target=lambda: waits.extend(limiter.acquire(key) for _ in range(5))) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: waits.extend(limiter.acquire(key) for _ in range(5)))
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -161,7 +184,9 @@ def test_threads_share_a_limiter(make: Make, key: str) -> None:
 # --- The clock
 
 
-def test_a_hold_survives_a_clock_that_starts_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hold_survives_a_clock_that_starts_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the server has asked for is not forgotten, and not prolonged."""
     uptime = 1e6
     monkeypatch.setattr(time, "monotonic", lambda: uptime)
@@ -215,7 +240,9 @@ def test_a_database_of_another_make_is_refused_and_not_locked(tmp_path: Path) ->
 # --- Which limiter
 
 
-def test_without_a_url_the_host_has_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_url_the_host_has_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In a directory that only its user can enter."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     first, second = limiter_for(None), limiter_for("")
@@ -241,7 +268,10 @@ def test_a_directory_that_somebody_else_prepared_is_not_used(
     else:
         path.mkdir()
         path.chmod(0o777)
-    with pytest.raises(StripeLimiterError, match="somebody else owns or can write: remove it, or set rate_limit_url"):
+    with pytest.raises(
+        StripeLimiterError,
+        match="somebody else owns or can write: remove it, or set rate_limit_url",
+    ):
         limiter_for(None)
 
 
@@ -257,7 +287,9 @@ def test_a_url_names_the_store(tmp_path: Path) -> None:
 def test_redis_without_its_client_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an extra."""
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(StripeLimiterError, match=r"pip install 'airflow-provider-stripe-lite\[redis\]'"):
+    with pytest.raises(
+        StripeLimiterError, match=r"pip install 'airflow-provider-stripe-lite\[redis\]'"
+    ):
         limiter_for("redis://localhost")
 
 

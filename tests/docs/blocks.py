@@ -25,7 +25,7 @@ class Block(NamedTuple):
 
 
 def blocks() -> list[Block]:
-    """Every block of every page."""
+    """Return every block of every page."""
     found = []
     for page in PAGES:
         text = page.read_text()
@@ -35,12 +35,17 @@ def blocks() -> list[Block]:
     return found
 
 
+def placed(page: str) -> dict[str, str]:
+    """Return the blocks of a page that say where they belong, by that place."""
+    return {block.place: block.text for block in blocks() if block.page == page and block.place}
+
+
 def is_dag(block: Block) -> bool:
-    """Whether the block is a whole DAG file."""
+    """Tell whether the block is a whole DAG file."""
     return block.language == "python" and "@dag(" in block.text
 
 
 def commands(block: Block) -> list[str]:
-    """The commands of a shell block, without comments, lines put together again."""
-    lines = (re.sub(r"(^|\s+)#.*$", "", line).strip() for line in block.text.replace("\\\n", " ").splitlines())
-    return [line for line in lines if line]
+    """Return the commands of a shell block, without comments, lines put together again."""
+    lines = block.text.replace("\\\n", " ").splitlines()
+    return [text for line in lines if (text := re.sub(r"(^|\s+)#.*$", "", line).strip())]

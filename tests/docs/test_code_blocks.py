@@ -21,20 +21,25 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 
 from airflow_provider_stripe_lite.hooks import StripeHook
-from tests.airflow.conftest import NOW, Clock, Connect
-from tests.airflow.harness import Run, register
+from airflow_provider_stripe_lite.testing import FakeStripe
+from tests.conftest import SetConnection
 from tests.docs.blocks import ROOT, Block, blocks, commands, is_dag
-from tests.fake_stripe import FakeStripe
+from tests.harness import Run, register
+from tests.helpers import NOW, Clock
 
 BLOCKS = blocks()
 DAGS = [block for block in BLOCKS if is_dag(block)]
-PYTHON = [block for block in BLOCKS if block.language == "python" and not is_dag(block) and not block.place]
+PYTHON = [
+    block
+    for block in BLOCKS
+    if block.language == "python" and not is_dag(block) and not block.place
+]
 SHELL = [block for block in BLOCKS if block.language == "bash"]
 DISTRIBUTION = "airflow-provider-stripe-lite"
 
 
 def parsed(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> DAG:
-    """Parse a DAG file as the DAG processor does, where there is no network and no connection."""
+    """Parse a DAG file as the DAG processor does, without a network and without a connection."""
     (folder / "example.py").write_text(text)
 
     def offline(*_: Any) -> None:
@@ -66,13 +71,15 @@ def test_dag_files_run(
     stripe: FakeStripe,
     clock: Clock,
 ) -> None:
-    """A whole DAG file parses without network or connection; one with a schedule by time receives what is new."""
+    """A whole DAG file parses offline; one with a schedule by time receives what is new."""
     dag = parsed(block.text, tmp_path, monkeypatch)
-    dag.dag_id = f"{dag.dag_id}_{block.line}"  # pages may use a name twice
+    # Pages may use a name twice.
+    dag.dag_id = f"{dag.dag_id}_{block.line}"
     register(dag)
     if "schedule=[" in block.text:
-        return  # started by an asset: test_examples.py shows how that goes
-    made = {kind: stripe.create_many(kind, 3, created=NOW) for kind in ("customer", "charge")}
+        # An asset starts it: test_examples.py shows how that goes.
+        return
+    made = {kind: stripe.add_many(kind, 3, created=NOW) for kind in ("customer", "charge")}
     clock.now += 100
     run = Run(dag, NOW).go()
     assert run.state() == "success", run.errors
@@ -89,7 +96,7 @@ def test_dag_files_run(
 def test_python_blocks_run(page: str, dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
     """The blocks of a page run one after the other, inside a DAG and against the fake."""
     clock.now = time.time()
-    stripe.create_many("charge", 120, created=int(clock.now) - 600)
+    stripe.add_many("charge", 120, created=int(clock.now) - 600)
     namespace: dict[str, Any] = {"__name__": "page"}
     for block in PYTHON:
         if block.page == page:
@@ -99,15 +106,17 @@ def test_python_blocks_run(page: str, dag: DAG, stripe: FakeStripe, clock: Clock
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "json"], ids=str)
-def test_json_blocks_are_extras_of_a_connection(block: Block, stripe: FakeStripe, connect: Connect) -> None:
+def test_json_blocks_are_extras_of_a_connection(
+    block: Block, stripe: FakeStripe, set_connection: SetConnection
+) -> None:
     """What is shown as the connection's extra is taken by the hook."""
-    connect(extra=block.text)
-    assert StripeHook().client
+    set_connection(extra=block.text)
+    assert StripeHook().get_conn()
 
 
 @pytest.mark.parametrize("block", SHELL, ids=str)
 def test_shell_blocks_work(
-    block: Block, database: None, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    block: Block, database: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Each command is tried, or what it names is there."""
     monkeypatch.setenv("STRIPE_API_KEY", "sk_test_0123456789")
@@ -123,13 +132,13 @@ def test_shell_blocks_work(
 
 
 def check_make(_: str, words: list[str], __: Any) -> None:
-    """The target is one of the Makefile."""
+    """Find the target in the Makefile."""
     targets = re.findall(r"^([a-z0-9]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert words[1] in targets
 
 
 def check_pip(_: str, words: list[str], __: Any) -> None:
-    """What is installed is this checkout, or this distribution with extras that it has."""
+    """Find that what is installed is this checkout, or this distribution with known extras."""
     assert words[1] == "install"
     name, extra = re.fullmatch(r"([\w.-]+)(?:\[(\w+)\])?", words[2]).groups()  # type: ignore[union-attr]
     known = metadata(DISTRIBUTION)
@@ -138,25 +147,26 @@ def check_pip(_: str, words: list[str], __: Any) -> None:
 
 
 def check_python(_: str, words: list[str], __: Any) -> None:
-    """The module is there."""
+    """Find the module."""
     assert words[1] == "-m"
     assert importlib.util.find_spec(words[2])
 
 
 def run_airflow(command: str, _: list[str], __: Any) -> None:
-    """The command succeeds, and what it made can be used."""
+    """Run the command, and use the connection that it made."""
     program = f"{shlex.quote(sys.executable)} -m airflow"
-    subprocess.run(command.replace("airflow", program, 1), shell=True, check=True, timeout=120, capture_output=True)
+    given: dict[str, Any] = {"shell": True, "check": True, "timeout": 120, "capture_output": True}
+    subprocess.run(command.replace("airflow", program, 1), **given)
     show = f"{program} connections get stripe_default --output json"
-    got = subprocess.run(show, shell=True, check=True, timeout=120, capture_output=True, text=True).stdout
+    got = subprocess.run(show, text=True, **given).stdout
     (connection,) = json.loads(got[got.index("[") :])
     assert connection["conn_type"] == "stripe"
-    subprocess.run(f"{program} connections delete stripe_default", shell=True, check=True, capture_output=True)
+    subprocess.run(f"{program} connections delete stripe_default", **given)
 
 
 def check_export(command: str, _: list[str], monkeypatch: Any) -> None:
-    """The hook takes the variable; an ellipsis stands for the rest of a key."""
-    _, _, assignment = command.partition(" ")
+    """Give the variable to the hook; an ellipsis stands for the rest of a key."""
+    assignment = command.partition(" ")[2]
     name, value = shlex.split(assignment)[0].split("=", 1)
     monkeypatch.setenv(name, value.replace("…", "0123456789"))
-    assert StripeHook().client.mode == "test"
+    assert StripeHook().get_conn().livemode is False

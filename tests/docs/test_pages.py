@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_stripe_lite import catalog, polling, ratelimit, triggers
-from tests.docs import reference
+from airflow_provider_stripe_lite.core import ratelimit, reading
+from airflow_provider_stripe_lite.core.resources import DEFAULT_API_VERSION, RESOURCES
+from airflow_provider_stripe_lite.sensors import StripeNewObjectSensor
+from dev import reference
 from tests.docs.blocks import PAGES, ROOT
 
 README = (ROOT / "README.md").read_text()
+PACKAGE = ROOT / "airflow_provider_stripe_lite"
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub gives to the headings of a page."""
+    """Return the anchors that GitHub gives to the headings of a page."""
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -23,18 +26,23 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", reference.PAGES, ids=lambda page: page.name)
 def test_tables_are_up_to_date(page: Path) -> None:
-    """What a page says of parameters, fields and errors is what the code has: python -m tests.docs.reference"""
+    """What a page says of parameters, feeds and errors is the code's: python -m dev.reference."""
     assert page.read_text() == reference.filled(page.read_text())
 
 
 def test_every_parameter_is_described() -> None:
-    """No public parameter without a meaning, and "(templated)" stands where Airflow renders it."""
-    for cls in (*reference.OPERATORS, reference.sensors.StripeNewObjectSensor):
+    """No public parameter has no meaning; "(templated)" stands where Airflow renders it."""
+    for cls in (*reference.OPERATORS, StripeNewObjectSensor):
         for name, (_, meaning) in reference.parameters(cls).items():
-            if meaning and name in reference.described(cls):
-                assert (name in cls.template_fields) == ("(templated)" in meaning), f"{cls.__name__}.{name}"
+            assert meaning, f"{cls.__name__}.{name}"
+            templated = "(templated)" in meaning
+            assert (name in cls.template_fields) == templated, f"{cls.__name__}.{name}"
         assert set(cls.template_fields) <= set(reference.parameters(cls)), cls.__name__
-    assert "|  |" not in reference.parameter_table(reference.sensors.StripeNewObjectSensor).replace("|  |\n", "")
+
+
+def test_notes_are_of_known_feeds() -> None:
+    """A note for a feed that was renamed would be lost."""
+    assert set(reference.NOTES) <= set(RESOURCES)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -49,9 +57,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_the_figures_are_those_of_the_code() -> None:
     """Defaults that the README names, and the calls that follow from them."""
-    assert (polling.SETTLE, polling.MAX_ITEMS, triggers.POLL_SECONDS) == (60, 1000, 120)
+    assert (reading.MIN_AGE, reading.MAX_ITEMS, reading.POLL_SECONDS) == (60, 1000, 120)
     assert (ratelimit.CALLS, ratelimit.PERIOD) == (100, 60)
-    assert f"`{catalog.DEFAULT_API_VERSION}` is sent with every request" in README
+    assert f"`{DEFAULT_API_VERSION}` is sent with every request" in README
+    assert re.findall(r"(\d+) lists", README) == [str(len(RESOURCES))] * 2
     for seconds, calls in re.findall(r"^\| ([\d,]+) s.*\| ([\d,]+) \|$", README, re.MULTILINE):
         assert int(calls.replace(",", "")) == 30 * 86_400 // int(seconds.replace(",", ""))
 
@@ -61,8 +70,10 @@ def test_the_readme_stays_readable() -> None:
     assert len(README.splitlines()) <= 350
 
 
-def test_every_module_has_a_line_in_contributing() -> None:
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/design.md"])
+def test_every_module_has_a_line(page: str) -> None:
     """Where things are, without a gap."""
-    named = set(re.findall(r"^\| `(\w+\.py)` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
-    modules = {path.name for path in (ROOT / "airflow_provider_stripe_lite").glob("*.py")}
-    assert named == modules - {"__init__.py"}
+    named = set(re.findall(r"^\| `([\w/]+\.py)` \|", (ROOT / page).read_text(), re.MULTILINE))
+    modules = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")}
+    inner = {name for name in modules if name.startswith("testing/") or name.endswith("__.py")}
+    assert named == modules - inner

@@ -10,15 +10,14 @@ from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 
 from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
-from tests.airflow.conftest import NOW, Clock
-from tests.airflow.harness import Run
-from tests.airflow.test_sensors import ONCE, dies_once, ids
-from tests.fake_stripe import FakeStripe
+from airflow_provider_stripe_lite.testing import FakeStripe
+from tests.harness import ONCE, Run, dies_once, ids
+from tests.helpers import NOW, Clock
 
 
 def made(stripe: FakeStripe, clock: Clock, number: int = 2) -> list[str]:
-    """Make customers and let them settle."""
-    new = stripe.create_many("customer", number, created=int(clock.now))
+    """Make customers and let them grow old enough to be delivered."""
+    new = stripe.add_many("customer", number, created=int(clock.now))
     clock.now += 100
     return new
 
@@ -33,7 +32,7 @@ def set_state(run: Run, state: TaskInstanceState, run_state: DagRunState) -> Non
 def test_a_failed_run_that_is_cleared_later_gives_its_rows_twice(
     dag: DAG, stripe: FakeStripe, clock: Clock, tmp_path: Any
 ) -> None:
-    """The run after a failed one has taken over its rows: whoever clears the failed one then has them twice."""
+    """The run after a failed one delivers its rows; clearing the failed one then repeats them."""
     with dag:
         StripeNewCustomerSensor(task_id="new", post_execute=dies_once(tmp_path), **ONCE)
     old = made(stripe, clock)
@@ -44,8 +43,10 @@ def test_a_failed_run_that_is_cleared_later_gives_its_rows_twice(
     assert ids(failed.clear("new").go().xcom("new")) == old
 
 
-def test_success_by_hand_counts_as_handed_over(dag: DAG, stripe: FakeStripe, clock: Clock, tmp_path: Any) -> None:
-    """A sensor that failed after its poll and is marked success by hand keeps its rows: the next run goes on behind."""
+def test_success_by_hand_counts_as_delivered(
+    dag: DAG, stripe: FakeStripe, clock: Clock, tmp_path: Any
+) -> None:
+    """A sensor that failed after its poll and is marked success: the next run goes on behind it."""
     with dag:
         StripeNewCustomerSensor(task_id="new", post_execute=dies_once(tmp_path), **ONCE)
     made(stripe, clock)
@@ -55,8 +56,10 @@ def test_success_by_hand_counts_as_handed_over(dag: DAG, stripe: FakeStripe, clo
     assert ids(Run(dag, NOW + 1).go().xcom("new")) == new
 
 
-def test_success_by_hand_of_a_run_that_found_nothing_loses_nothing(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
-    """Marked success before it had claimed a window, a run has handed over nothing, and the next one goes on there."""
+def test_success_by_hand_of_a_run_that_found_nothing_loses_nothing(
+    dag: DAG, stripe: FakeStripe, clock: Clock
+) -> None:
+    """A run marked success before it claimed a window delivered nothing; the next goes on there."""
     with dag:
         StripeNewCustomerSensor(task_id="new", **ONCE)
     nothing = Run(dag, NOW).go()
@@ -69,8 +72,10 @@ def test_success_by_hand_of_a_run_that_found_nothing_loses_nothing(dag: DAG, str
 def test_a_backfilled_run_gets_what_is_new_now(
     dag: DAG, stripe: FakeStripe, clock: Clock, cursor_variable: str | None
 ) -> None:
-    """The cursor knows no data intervals; live runs go on behind. Exact with cursor_variable, without it objects may
-    come twice, and none is lost."""
+    """The cursor knows no data intervals; live runs go on behind.
+
+    This is exact with cursor_variable; without it objects may come twice, and none is lost.
+    """
     with dag:
         StripeNewCustomerSensor(task_id="new", cursor_variable=cursor_variable, **ONCE)
     for at in (NOW, NOW - 3600, NOW + 100):
@@ -85,9 +90,11 @@ def test_a_backfilled_run_gets_what_is_new_now(
 def test_when_all_runs_are_gone(
     dag: DAG, stripe: FakeStripe, clock: Clock, cursor_variable: str | None, advance_after: Any
 ) -> None:
-    """Without cursor_variable the sensor begins at start_from again; with it, at the last window, which comes twice."""
+    """Without cursor_variable the sensor begins at start_from; with it, the last window repeats."""
     with dag:
-        StripeNewCustomerSensor(task_id="new", cursor_variable=cursor_variable, advance_after=advance_after, **ONCE)
+        StripeNewCustomerSensor(
+            task_id="new", cursor_variable=cursor_variable, advance_after=advance_after, **ONCE
+        )
     runs = []
     for number in range(2):
         old = made(stripe, clock)
@@ -95,7 +102,7 @@ def test_when_all_runs_are_gone(
     for run in runs:
         run.delete()
     unseen = made(stripe, clock)
-    new = stripe.create_many("customer", 1, created=NOW + 1500)
+    new = stripe.add_many("customer", 1, created=NOW + 1500)
     clock.now = NOW + 2000
     rows = ids(Run(dag, NOW + 1000).go().xcom("new"))
     assert rows == (old + unseen + new if cursor_variable else new)
@@ -105,7 +112,7 @@ def test_when_all_runs_are_gone(
 def test_with_dag_run_the_rows_of_a_failed_run_come_again(
     dag: DAG, stripe: FakeStripe, clock: Clock, state: str
 ) -> None:
-    """advance_after="dag_run": where a later task failed, the next run gets its rows and the newer ones; else not."""
+    """advance_after="dag_run": after a later task failed, the next run gets its rows, too."""
     with dag:
         new = StripeNewCustomerSensor(task_id="new", advance_after="dag_run", **ONCE)
 
@@ -125,10 +132,12 @@ def test_with_dag_run_the_rows_of_a_failed_run_come_again(
 def test_a_run_that_succeeds_although_its_sensor_failed_does_not_count(
     dag: DAG, stripe: FakeStripe, clock: Clock, tmp_path: Any, advance_after: Any
 ) -> None:
-    """A last task with trigger_rule="all_done" makes the run green; the rows of its red sensor come again."""
+    """A task with trigger_rule="all_done" makes the run green; its red sensor's rows come again."""
     with dag:
         dies = dies_once(tmp_path)
-        new = StripeNewCustomerSensor(task_id="new", advance_after=advance_after, post_execute=dies, **ONCE)
+        new = StripeNewCustomerSensor(
+            task_id="new", advance_after=advance_after, post_execute=dies, **ONCE
+        )
 
         @task(trigger_rule="all_done")
         def tidy() -> None:

@@ -1,59 +1,28 @@
-"""Every object reaches one run, once: in a living Airflow, with faults, clears and mixed runs (P1, P2, P3, P10)."""
+"""Every object reaches one run, once: in a living Airflow, with faults, clears and mixed runs."""
 
 from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.airflow_api import ApiError, wait_for
+from dev.airflow_api import ApiError, wait_for
+from tests.e2e.scenarios import FAULTS, MODES, started, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from tests.e2e.conftest import Scenario, Stream
-    from tests.stack import AirflowStack
+    from dev.stack import AirflowStack
+    from tests.e2e.scenarios import Scenario, Stream
 
 pytestmark = pytest.mark.e2e
 
-MODES = ("poke", "reschedule", "deferrable")
-FAULTS: tuple[dict[str, Any], ...] = (
-    {"status": 429},
-    {"status": 503},
-    {"status": 500, "saved": False},
-    {"reset": True},
-    {"truncate": "length"},
-    {"truncate": "json"},
-    {"delay": 4},  # longer than the connection's timeout
-)
-
-
-def started(streams: list[Stream]) -> list[Stream]:
-    """Unpause the DAGs and wait until each has its first cursor, from which on everything counts."""
-    for stream in streams:
-        stream.airflow.unpause(stream.name)
-    for stream in streams:
-        wait_for(
-            f"the first cursor of {stream.name}",
-            lambda stream=stream: any(
-                stream.airflow.xcom(stream.name, run, "new", "cursor") for run in stream.states()
-            ),
-        )
-    return streams
-
-
-def watched(events: Stream) -> Stream:
-    """Unpause the DAG and wait until its watcher has written down where it starts."""
-    events.airflow.unpause(events.name)
-    wait_for("the watcher's start", lambda: "stripe_asset_e2e_customers" in events.airflow.variables())
-    return events
-
 
 def every_object_reaches_one_run(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
-    """300 objects, some visible late, arrive while runs follow each other, in four modes: every object once."""
+    """300 objects, some visible late, arrive while runs follow each other: every object once."""
     streams = [*started([stream(mode) for mode in MODES]), watched(stream("events"))]
     with ExitStack() as inflow:
         for each in streams:
@@ -61,15 +30,18 @@ def every_object_reaches_one_run(airflow: AirflowStack, stream: Callable[[str], 
     for each in streams:
         each.wait_for_all()
         assert each.verdict() == "0 lost, 0 twice"
-        if each.name in MODES:  # runs that are started by events may overlap
+        # Runs that are started by events may overlap.
+        if each.name in MODES:
             assert [name for ids in each.received().values() for name in ids] == each.held()
 
 
 def polls_and_tasks_that_fail(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
     """Every third request and every tenth task fails: nothing lost, nothing twice."""
     (shaky,) = started([stream("shaky")])
-    for index, fault in enumerate(FAULTS):  # every third request fails, by turns in one of these ways
-        shaky.fake.control("fault", path="/v1/customers", every=3 * len(FAULTS), skip=3 * index, **fault)
+    # Every third request fails, by turns in one of these ways.
+    for index, fault in enumerate(FAULTS):
+        when = {"every": 3 * len(FAULTS), "skip": 3 * index}
+        shaky.fake.control("fault", path="/v1/customers", **when, **fault)
     try:
         with shaky.arriving(100, seconds=40):
             pass
@@ -80,10 +52,11 @@ def polls_and_tasks_that_fail(airflow: AirflowStack, stream: Callable[[str], Str
 
 
 def cleared_runs_get_the_same_rows(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
-    """Clearing an old run, the latest, or three at once gives each its own rows again; the chain goes on unchanged."""
+    """A cleared run gets its own rows again: an old one, the latest, three at once."""
     manual = stream("manual")
     airflow.unpause("manual")
-    manual.run_once("failed")  # nothing new: times out, and marks the start
+    # Nothing is new: the run times out, and marks the start.
+    manual.run_once("failed")
     runs = []
     for _ in range(4):
         manual.create(3)
@@ -102,7 +75,7 @@ def cleared_runs_get_the_same_rows(airflow: AirflowStack, stream: Callable[[str]
 
 
 def backfill(stream: Stream) -> None:
-    """Run a backfill of one date; on SQLite Airflow may give it up where another process writes."""
+    """Run a backfill of one date; on SQLite Airflow may give it up while another process writes."""
     try:
         stream.airflow.backfill(stream.name, "2026-10-01T00:00:00Z", "2026-10-01T00:00:10Z")
     except ApiError as exc:
@@ -112,7 +85,7 @@ def backfill(stream: Stream) -> None:
 
 
 def runs_of_several_kinds(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
-    """Scheduled, manual, asset-triggered runs, a backfill: nothing lost; nothing twice with cursor_variable."""
+    """Runs of every kind lose nothing, and get nothing twice with cursor_variable."""
     streams = [stream("mixed"), stream("mixed_variable")]
 
     def two_more() -> None:
@@ -124,10 +97,13 @@ def runs_of_several_kinds(airflow: AirflowStack, stream: Callable[[str], Stream]
         airflow.unpause(each.name)
     for each in streams:
         wait_for("the first run", each.states)
-    manual_dates = (None, "2026-11-01T00:00:00Z", None, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    manual_dates = (None, "2026-11-01T00:00:00Z", None, now)
     for number, logical_date in enumerate(manual_dates):
         two_more()
-        runs = [(each.name, airflow.trigger(each.name, logical_date=logical_date)) for each in streams]
+        runs = [
+            (each.name, airflow.trigger(each.name, logical_date=logical_date)) for each in streams
+        ]
         for run in runs:
             airflow.wait_run(*run)
         two_more()
@@ -142,8 +118,10 @@ def runs_of_several_kinds(airflow: AirflowStack, stream: Callable[[str], Stream]
     assert variable == "0 lost, 0 twice"
 
 
-def a_run_that_is_skipped_loses_nothing(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
-    """A time-out that is a skip by soft_fail: what came meanwhile comes in the next run."""
+def a_run_that_is_skipped_loses_nothing(
+    airflow: AirflowStack, stream: Callable[[str], Stream]
+) -> None:
+    """A time-out is a skip by soft_fail: objects that came meanwhile come in the next run."""
     skips = stream("skips")
     airflow.unpause("skips")
     skips.run_once()
@@ -153,17 +131,22 @@ def a_run_that_is_skipped_loses_nothing(airflow: AirflowStack, stream: Callable[
     assert skips.verdict() == "0 lost, 0 twice"
 
 
-def a_run_that_is_marked_loses_nothing(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
-    """A time-out, and a sensor marked success by hand while it waits: what came meanwhile comes in the next run."""
+def a_run_that_is_marked_loses_nothing(
+    airflow: AirflowStack, stream: Callable[[str], Stream]
+) -> None:
+    """Marked success by hand while it waits, a sensor leaves everything to the next run."""
     marked = stream("marked")
     airflow.unpause("marked")
     marked.run_once("failed")
     marked.create(2)
     marked.run_once()
     run_id = airflow.trigger("marked")
-    wait_for(
-        "the sensor", lambda: airflow.task_instances("marked", run_id)[0]["state"] in ("running", "up_for_reschedule")
-    )
+
+    def waits() -> bool:
+        (sensor, *_) = airflow.task_instances("marked", run_id)
+        return sensor["state"] in ("running", "up_for_reschedule")
+
+    wait_for("the sensor", waits)
     airflow.set_state("marked", run_id, "new", "success")
     marked.create(2)
     time.sleep(4)
@@ -172,7 +155,7 @@ def a_run_that_is_marked_loses_nothing(airflow: AirflowStack, stream: Callable[[
 
 
 def every_way_to_wait_ends_alike(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
-    """A time-out fails, soft_fail skips, a wrong key fails with its own error: in poke, reschedule and deferrable."""
+    """A time-out fails, soft_fail skips, a wrong key fails with its own error: in each mode."""
     names = [f"{end}_{way}" for end in ("late", "skip", "wrong") for way in MODES]
     runs = {}
     for name in names:
@@ -182,22 +165,30 @@ def every_way_to_wait_ends_alike(airflow: AirflowStack, stream: Callable[[str], 
     for name, run_id in runs.items():
         end = name.partition("_")[0]
         airflow.wait_run(name, run_id)
-        (sensor,) = (row for row in airflow.task_instances(name, run_id) if row["task_id"] == "new")
-        assert sensor["state"] == ("skipped" if end == "skip" else "failed"), airflow.story(name, run_id)
+        rows = airflow.task_instances(name, run_id)
+        (sensor,) = (row for row in rows if row["task_id"] == "new")
+        state = "skipped" if end == "skip" else "failed"
+        assert sensor["state"] == state, airflow.story(name, run_id)
         assert errors[end] in airflow.logs(name, run_id, "new", sensor["try_number"]), name
 
 
-def another_mode_or_account_is_refused(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
-    """A live key, or another account, in the same connection: refused with both named, nothing handed over (P10)."""
+def another_mode_or_account_is_refused(
+    airflow: AirflowStack, stream: Callable[[str], Stream]
+) -> None:
+    """A live key or another account in the same connection is refused, with both named."""
     guarded = stream("guarded")
     airflow.unpause("guarded")
     guarded.run_once("failed")
     guarded.create(2)
     good = airflow.call("GET", "/connections/stripe_guarded")
+    live = {"password": "sk_live_51StreamAccount00secretsecret"}
     for change, both in (
-        ({"password": "sk_live_51StreamAccount00secretsecret"}, ("'test'", "'live'")),
+        (live, ("livemode False", "livemode True")),
         (
-            {"password": "sk_test_51StreamAccount00secretsecret", "extra": {"stripe_account": "acct_other"}},
+            {
+                "password": "sk_test_51StreamAccount00secretsecret",
+                "extra": {"stripe_account": "acct_other"},
+            },
             ("acct_guarded", "acct_other"),
         ),
     ):
@@ -205,17 +196,17 @@ def another_mode_or_account_is_refused(airflow: AirflowStack, stream: Callable[[
         run_id = guarded.run_once("failed")
         log = airflow.logs("guarded", run_id, "new")
         assert all(value in log for value in both)
-        assert "task_id" in log  # how to start afresh
+        # The sentence says how to start afresh.
+        assert "task_id" in log
         assert run_id not in guarded.received()
-    airflow.set_connection(
-        "stripe_guarded", {**guarded.fake.connection("sk_test_51StreamAccount00secretsecret"), "extra": good["extra"]}
-    )
+    restored = guarded.fake.connection("sk_test_51StreamAccount00secretsecret")
+    airflow.set_connection("stripe_guarded", {**restored, "extra": good["extra"]})
     guarded.run_once()
     assert guarded.verdict() == "0 lost, 0 twice"
 
 
 def a_backlog_comes_in_batches(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
-    """A backlog of 20,000 comes in 20 runs of 1,000, in order and without a gap, by reference: small XComs."""
+    """A backlog of 20,000 comes in 20 runs of 1,000, in order, without a gap, by reference."""
     backlog = stream("backlog")
     backlog.create(20_000, spread=20_000, created=int(time.time()) - 30_000)
     airflow.unpause("backlog")
@@ -229,7 +220,7 @@ def a_backlog_comes_in_batches(airflow: AirflowStack, stream: Callable[[str], St
 
 
 def what_airflow_forgets(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
-    """After ``airflow db clean`` of all runs a sensor begins at start_from again, or goes on from its Variable."""
+    """After ``airflow db clean`` a sensor begins at start_from, or goes on from its Variable."""
     forgets, remembers = stream("forgets"), stream("remembers")
     for each in (forgets, remembers):
         airflow.unpause(each.name)
@@ -238,26 +229,20 @@ def what_airflow_forgets(airflow: AirflowStack, stream: Callable[[str], Stream])
         each.run_once()
         each.create(2)
     tomorrow = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86_400))
-    airflow.command(
-        "db",
-        "clean",
-        "--clean-before-timestamp",
-        tomorrow,
-        "--tables",
-        "dag_run",
-        "--dag-ids",
-        "forgets,remembers",
-        "--skip-archive",
-        "--yes",
-    )
+    which = ("--tables", "dag_run", "--dag-ids", "forgets,remembers")
+    clean = ("db", "clean", "--clean-before-timestamp", tomorrow, *which)
+    airflow.command(*clean, "--skip-archive", "--yes")
     assert forgets.states() == remembers.states() == {}
     for each, end, verdict in (
-        (forgets, "failed", "2 lost, 0 twice"),  # begins anew, with nothing
-        (remembers, "success", "0 lost, 2 twice"),  # the last window again, and what is new
+        # It begins anew, with nothing.
+        (forgets, "failed", "2 lost, 0 twice"),
+        # It gets the last window again, and what is new.
+        (remembers, "success", "0 lost, 2 twice"),
     ):
         time.sleep(2)
         each.run_once(end)
-        assert each.verdict() == verdict  # as docs/guarantees.md says
+        # docs/guarantees.md says so.
+        assert each.verdict() == verdict
 
 
 SCENARIOS = (
@@ -276,5 +261,5 @@ SCENARIOS = (
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_exactly_once(running: dict[Scenario, Future[None]], scenario: Scenario) -> None:
-    """The promise in the scenario's docstring."""
+    """Hold the promise in the scenario's docstring."""
     running[scenario].result()

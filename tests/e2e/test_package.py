@@ -1,4 +1,4 @@
-"""What is published: wheel and sdist hold what they should, and an empty environment shows the provider."""
+"""The published files: wheel and sdist are complete, and Airflow finds the installed provider."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ PACKAGE = "airflow_provider_stripe_lite"
 
 def run(*command: str | Path, **environment: str) -> str:
     """Run a command and return what it printed; fail where it fails."""
-    done = subprocess.run(command, env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True)
+    env = {**os.environ, **environment}
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -33,9 +34,11 @@ def test_package(tmp_path: Path) -> None:
     assert f"{PACKAGE}/py.typed" in held
     with tarfile.open(sdist) as archive:
         tops = {name.split("/")[1] for name in archive.getnames()}
-    assert {PACKAGE, "tests", "example_dags", "docs", "README.md", "LICENSE", "pyproject.toml"} <= tops
+    files = {"README.md", "LICENSE", "pyproject.toml"}
+    assert {PACKAGE, "tests", "dev", "example_dags", "docs", *files} <= tops
     assert not tops & {".venv", ".git", ".ci", ".e2e", ".demo", ".bench", ".hypothesis"}
     run(sys.executable, "-m", "venv", tmp_path / "empty")
     run(tmp_path / "empty/bin/pip", "install", "--quiet", wheel)
-    listed = run(tmp_path / "empty/bin/airflow", "providers", "list", AIRFLOW_HOME=str(tmp_path / "home"))
+    airflow, home = tmp_path / "empty/bin/airflow", str(tmp_path / "home")
+    listed = run(airflow, "providers", "list", AIRFLOW_HOME=home)
     assert "airflow-provider-stripe-lite" in listed

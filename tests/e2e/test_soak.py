@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.test_exactly_once import FAULTS, MODES, started
-from tests.e2e.test_kills import VICTIMS, kill
+from tests.e2e.scenarios import FAULTS, MODES, VICTIMS, kill, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.e2e.conftest import Stream
-    from tests.stack import AirflowStack
+    from dev.stack import AirflowStack
+    from tests.e2e.scenarios import Stream
 
 pytestmark = pytest.mark.soak
 
@@ -27,7 +26,8 @@ def test_soak(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
     seconds = 60 * float(os.environ.get("SOAK_MINUTES", "30"))
     streams = started([stream(mode) for mode in MODES])
     for index, fault in enumerate(FAULTS):
-        streams[0].fake.control("fault", path="/v1/customers", every=5 * len(FAULTS), skip=5 * index, **fault)
+        when = {"every": 5 * len(FAULTS), "skip": 5 * index}
+        streams[0].fake.control("fault", path="/v1/customers", **when, **fault)
     kills = 0
     with ExitStack() as inflow:
         for each in streams:
@@ -36,7 +36,8 @@ def test_soak(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
         while time.monotonic() < until:
             time.sleep(random.uniform(1, 10))
             kills += kill(airflow, random.choice(VICTIMS))
-        kills += kill(airflow, "scheduler")  # see test_kills
+        # test_kills says why the last one is a scheduler.
+        kills += kill(airflow, "scheduler")
     streams[0].fake.clear("faults")
     print(f"\n{airflow.database}: {kills} kills in {seconds / 60:g} minutes")
     for each in streams:

@@ -1,4 +1,4 @@
-"""One Airflow with a fake Stripe behind it, and a Chromium before it; what it showed is kept in .e2e/screens."""
+"""An Airflow with a fake Stripe, and a Chromium before it; its pictures are in .e2e/screens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.stack import AirflowStack, FakeStripeProcess
+from dev.fake_process import FakeStripeProcess
+from dev.stack import AirflowStack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,13 +30,14 @@ KEY = "sk_test_51BrowserAccount00secretsecret"
 RESTRICTED_KEY = "rk_test_51BrowserAccount00onlyreads00"
 LIVE_KEY = "sk_live_51BrowserAccount00secretsecret"
 CONNECTED = "acct_1BrowserShop00"
-CARD = "Xt5EWLLDS7FJjR1c"  # a card's fingerprint
+# The fingerprint of a card.
+CARD = "Xt5EWLLDS7FJjR1c"
 RUN = "first"
 
 
 @pytest.fixture(scope="package")
 def fake() -> Iterator[FakeStripeProcess]:
-    """A Stripe that knows three keys; one of them may only read customers."""
+    """Run a Stripe that knows three keys; one of them may only read customers."""
     with FakeStripeProcess() as running:
         running.control("options", accepted_keys=[KEY, RESTRICTED_KEY, LIVE_KEY])
         lacks = ["rak_balance_read", "rak_customer_write"]
@@ -44,16 +46,22 @@ def fake() -> Iterator[FakeStripeProcess]:
 
 
 @pytest.fixture(scope="package")
-def site(fake: FakeStripeProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
-    """An Airflow with the example DAGs and those of this folder; its connections are named stripe_…"""
+def site(
+    fake: FakeStripeProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AirflowStack]:
+    """Run an Airflow with the example DAGs and those of this folder."""
     dags = tmp_path_factory.mktemp("dags")
+    ignored = shutil.ignore_patterns("__pycache__")
     for folder in (ROOT / "example_dags", Path(__file__).parent / "dags"):
-        shutil.copytree(folder, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(folder, dags, dirs_exist_ok=True, ignore=ignored)
     limits = {"rate_limit_url": f"sqlite:///{tmp_path_factory.mktemp('limits')}/calls.sqlite"}
     connections: dict[str, dict[str, Any]] = {
         "stripe_default": {**fake.connection(KEY), "extra": limits},
         "stripe_live": {**fake.connection(LIVE_KEY), "extra": limits},
-        "stripe_connected": {**fake.connection(KEY), "extra": {**limits, "stripe_account": CONNECTED}},
+        "stripe_connected": {
+            **fake.connection(KEY),
+            "extra": {**limits, "stripe_account": CONNECTED},
+        },
         "stripe_restricted": {**fake.connection(RESTRICTED_KEY), "extra": limits},
         "stripe_busy": {
             **fake.connection(KEY),
@@ -61,25 +69,29 @@ def site(fake: FakeStripeProcess, tmp_path_factory: pytest.TempPathFactory) -> I
         },
     }
     home = ROOT / ".e2e" / "browser"
-    env = {"AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False"}  # runs that a test starts, none by the clock
+    # Tests start the runs; the clock starts none.
+    env = {"AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False"}
     with AirflowStack(dags_folder=dags, home=home, connections=connections, env=env) as airflow:
         yield airflow
 
 
 @pytest.fixture(scope="package", autouse=True)
 def started(site: AirflowStack, fake: FakeStripeProcess) -> list[str]:
-    """The DAGs of which a run was started; it goes on while the connection form is tested."""
+    """Start a run of these DAGs; the runs go on while the connection form is tested."""
     person = {"email": "jenny@example.com", "name": "Jenny Rosen"}
-    fake.control("create", kind="customer", id="cus_live", livemode=True, **person)
-    fake.control("create", kind="customer", id="cus_connected", account=CONNECTED, **person)
-    fake.control("create", kind="customer", id="cus_busy", created=1_700_000_000, **person)
+    person["kind"] = "customer"
+    fake.control("add", id="cus_live", livemode=True, **person)
+    fake.control("add", id="cus_connected", account=CONNECTED, **person)
+    fake.control("add", id="cus_busy", created=1_700_000_000, **person)
     fake.control("fault", method="GET", path="/v1/customers/cus_busy", status=503, times=1)
     minute_ago = int(time.time()) - 61
     card = {"type": "card", "card": {"brand": "visa", "fingerprint": CARD}}
-    fake.control("create_many", kind="customer", n=3, created=minute_ago, **person)
-    fake.control("create_many", kind="charge", n=5, created=minute_ago, payment_method_details=card)
+    fake.control("add_many", n=3, created=minute_ago, **person)
+    charge = {"kind": "charge", "payment_method_details": card}
+    fake.control("add_many", n=5, created=minute_ago, **charge)
     site.set_variable("stripe_charges_path", f"file://{site.home}/charges")
-    now, before = (datetime.fromtimestamp(at, UTC).isoformat() for at in (time.time(), minute_ago - 60))
+    times = (time.time(), minute_ago - 60)
+    now, before = (datetime.fromtimestamp(at, UTC).isoformat() for at in times)
     dated = {"logical_date": now, "run_after": before}
     sensors = ["stripe_new_customers", "stripe_charges_to_jsonl"]
     dags = ["pages", "stripe_customer_actions", "stripe_product_catalogue", *sensors]
@@ -91,7 +103,7 @@ def started(site: AirflowStack, fake: FakeStripeProcess) -> list[str]:
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium."""
+    """Start a headless Chromium."""
     sync_api = pytest.importorskip("playwright.sync_api")
     if not Path(CHROMIUM).exists():
         pytest.skip(f"no {CHROMIUM}")
@@ -103,7 +115,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def window(chromium: Browser, site: AirflowStack) -> Iterator[BrowserContext]:
-    """What several pages share: cache and size; paths are those of the Airflow."""
+    """Open a context that several pages share: cache, size, and the address of the Airflow."""
     context = chromium.new_context(base_url=site.url, viewport={"width": 1280, "height": 1250})
     context.set_default_timeout(60_000)
     yield context
@@ -112,7 +124,7 @@ def window(chromium: Browser, site: AirflowStack) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(window: BrowserContext) -> Iterator[Page]:
-    """An empty page."""
+    """Open an empty page."""
     page = window.new_page()
     yield page
     page.close()
@@ -120,7 +132,7 @@ def page(window: BrowserContext) -> Iterator[Page]:
 
 @pytest.fixture
 def shoot() -> Callable[[Page | Locator, str], None]:
-    """Keep a picture, to be looked at by a person."""
+    """Keep a picture that a person can look at."""
     SCREENS.mkdir(parents=True, exist_ok=True)
 
     def take(what: Page | Locator, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Admin → Connections, as a person meets it: what the form shows, keeps and hides, and what Test answers."""
+"""Admin → Connections, as a person meets it: the form, and the answers of its Test button."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography.fernet import Fernet  # comes with Airflow
 
+# cryptography comes with Airflow.
+from cryptography.fernet import Fernet
+
+from dev.processes import free_port
 from tests.e2e.browser.conftest import KEY, LIVE_KEY, RESTRICTED_KEY
-from tests.stack import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from playwright.sync_api import Locator, Page
 
-    from tests.stack import AirflowStack, FakeStripeProcess
+    from dev.fake_process import FakeStripeProcess
+    from dev.stack import AirflowStack
 
 pytestmark = pytest.mark.e2e
 
@@ -55,25 +58,30 @@ def unfold(form: Locator, section: str) -> None:
 
 
 def option(form: Locator, name: str) -> Locator:
-    """The input of an extra field."""
+    """Return the input of an extra field."""
     return form.locator(f"input[name=element_{name}]")
 
 
 def stored(site: AirflowStack, conn_id: str) -> dict[str, Any]:
-    """The connection as it lies in the database, decrypted as Airflow's processes do it."""
+    """Return the connection that the database holds, decrypted as Airflow's processes do it."""
     config = RawConfigParser()
     config.read(site.home / "airflow.cfg")
     fernet = Fernet(config["core"]["fernet_key"])
     with closing(sqlite3.connect(site.home / "airflow.db")) as db:
         db.row_factory = sqlite3.Row
         row = dict(db.execute("SELECT * FROM connection WHERE conn_id = ?", (conn_id,)).fetchone())
-    return row | {name: fernet.decrypt(row[name].encode()).decode() for name in ("password", "extra")}
+    return row | {
+        name: fernet.decrypt(row[name].encode()).decode() for name in ("password", "extra")
+    }
 
 
-def test_the_form_asks_for_a_key_and_options_and_for_nothing_else(page: Page, shoot: Callable[..., None]) -> None:
+def test_the_form_asks_for_a_key_and_options_and_for_nothing_else(
+    page: Page, shoot: Callable[..., None]
+) -> None:
     form = new_form(page)
     labels = form.locator("label").all_inner_texts()
-    assert [re.sub(r"\s*\*", "", label) for label in labels if "*" in label] == ["Connection ID", "Connection Type"]
+    required = [re.sub(r"\s*\*", "", label) for label in labels if "*" in label]
+    assert required == ["Connection ID", "Connection Type"]
     key, host = form.locator("input[name=password]"), form.locator("input[name=host]")
     assert {"API key", "API base URL"} <= set(labels)
     assert key.get_attribute("type") == "password"
@@ -91,7 +99,8 @@ def test_the_form_asks_for_a_key_and_options_and_for_nothing_else(page: Page, sh
     for label, (name, _, value) in OPTIONS.items():
         field = option(form, name)
         assert label in text
-        assert field.get_attribute("role") == (None if isinstance(value, str) else "spinbutton"), name
+        role = None if isinstance(value, str) else "spinbutton"
+        assert field.get_attribute("role") == role, name
         assert field.get_attribute("required") is None
         described = page.locator(f"[id='{field.get_attribute('aria-describedby')}']")
         assert described.inner_text().strip().endswith("."), name
@@ -134,10 +143,22 @@ def test_what_is_saved_is_what_was_typed_and_the_key_never_comes_back(
 ANSWERS = {
     "good": (KEY, True, r"Connected to Stripe in test mode\."),
     "live": (LIVE_KEY, True, r"Connected to Stripe in live mode\."),
-    "mistyped": (WRONG_KEY, False, r"Stripe does not accept this API key: it is mistyped, .* \(request req_\w+\)\."),
+    "mistyped": (
+        WRONG_KEY,
+        False,
+        r"Stripe does not accept this API key: it is mistyped, .* \(request req_\w+\)\.",
+    ),
     "publishable": (PUBLISHABLE_KEY, False, r"The connection holds a publishable key \(pk_\), .*"),
-    "restricted": (RESTRICTED_KEY, True, r"Connected to Stripe in test mode with .* lacks rak_balance_read, .*\."),
-    "unreachable": (KEY, False, r"No answer from http://127\.0\.0\.1:\d+ \(\w+\): check the network and .*\."),
+    "restricted": (
+        RESTRICTED_KEY,
+        True,
+        r"Connected to Stripe in test mode with .* lacks rak_balance_read, .*\.",
+    ),
+    "unreachable": (
+        KEY,
+        False,
+        r"No answer from http://127\.0\.0\.1:\d+ \(\w+\): check the network and .*\.",
+    ),
 }
 
 
@@ -146,13 +167,16 @@ def test_the_test_button_answers_in_one_sentence_without_the_key(
 ) -> None:
     for name, (key, _, _) in ANSWERS.items():
         host = f"http://127.0.0.1:{free_port()}" if name == "unreachable" else fake.url
-        # Airflow 3.3.1 and 3.3.2 refuse to test a stored connection without a port, as their own page says 0 for
-        # none: https://github.com/apache/airflow/pull/73298
-        site.set_connection(f"check_{name}", {"conn_type": "stripe", "host": host, "password": key, "port": 0})
+        # Airflow 3.3.1 and 3.3.2 refuse to test a stored connection without a port, since their own
+        # page sends 0 for none: https://github.com/apache/airflow/pull/73298
+        fields = {"conn_type": "stripe", "host": host, "password": key, "port": 0}
+        site.set_connection(f"check_{name}", fields)
     page.goto("/connections")
     for name, (key, good, sentence) in ANSWERS.items():
-        page.get_by_role("row").filter(has_text=f"check_{name}").get_by_role("button", name="Test Connection").click()
-        toast = page.locator("[data-scope=toast][data-part=root]").filter(has_text=re.compile(sentence))
+        row = page.get_by_role("row").filter(has_text=f"check_{name}")
+        row.get_by_role("button", name="Test Connection").click()
+        toasts = page.locator("[data-scope=toast][data-part=root]")
+        toast = toasts.filter(has_text=re.compile(sentence))
         toast.wait_for()
         shoot(page, f"test-{name}")
         title, answer = toast.inner_text().strip().split("\n", 1)
@@ -160,4 +184,5 @@ def test_the_test_button_answers_in_one_sentence_without_the_key(
         assert ("Successful" in title) is good, title
         assert answer.count(". ") == 0
         assert key[-8:] not in page.content()
-        page.mouse.move(0, 0)  # its tooltip would cover the next one
+        # The button's tooltip would cover the next one.
+        page.mouse.move(0, 0)

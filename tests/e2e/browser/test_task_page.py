@@ -1,9 +1,10 @@
-"""The page of a task, as a person meets it: links to Stripe, a log that reads well, and nothing sensitive."""
+"""The page of a task, as a person meets it: links to Stripe, a readable log, no secrets."""
 
 from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-    from tests.stack import AirflowStack, FakeStripeProcess
+    from dev.fake_process import FakeStripeProcess
+    from dev.stack import AirflowStack
 
 pytestmark = pytest.mark.e2e
 
@@ -29,7 +31,7 @@ SECRETS = [KEY[-8:], RESTRICTED_KEY[-8:], LIVE_KEY[-8:], "jenny", "@example.com"
 
 @pytest.fixture(scope="package")
 def runs(site: AirflowStack, started: list[str]) -> dict[str, str]:
-    """How the first run of each DAG has ended."""
+    """Return how the first run of each DAG has ended."""
     return {dag: site.wait_run(dag, RUN) for dag in started}
 
 
@@ -40,7 +42,7 @@ def open_task(page: Page, dag: str, task: str, tab: str, map_index: int = -1) ->
 
 
 def links_shown(page: Page, dag: str, task: str, map_index: int = -1) -> dict[str, str]:
-    """The extra links on the page of a task instance."""
+    """Return the extra links on the page of a task instance."""
     open_task(page, dag, task, "/details", map_index)
     page.get_by_role("link", name="Stripe request log").wait_for()
     links = page.get_by_role("link", name=re.compile("Stripe request log|Open in Stripe")).all()
@@ -48,9 +50,11 @@ def links_shown(page: Page, dag: str, task: str, map_index: int = -1) -> dict[st
 
 
 def log_lines(site: AirflowStack, dag: str, task: str, map_index: int = -1) -> list[str]:
-    """What the provider has written to the log of a task instance."""
-    events = [json.loads(line) for line in site.logs(dag, RUN, task, map_index=map_index).splitlines()]
-    return [event["event"] for event in events if "airflow_provider_stripe_lite" in event.get("logger", "")]
+    """Return the provider's lines in the log of a task instance."""
+    log = site.logs(dag, RUN, task, map_index=map_index)
+    events = [json.loads(line) for line in log.splitlines()]
+    package = "airflow_provider_stripe_lite"
+    return [event["event"] for event in events if package in event.get("logger", "")]
 
 
 def test_links_lead_to_what_a_task_has_made_or_found(
@@ -60,12 +64,14 @@ def test_links_lead_to_what_a_task_has_made_or_found(
     page.set_viewport_size({"width": 1280, "height": 720})
     made = site.xcom("stripe_customer_actions", RUN, "create")["id"]
     product = site.xcom("stripe_product_catalogue", RUN, "create", map_index=1)["id"]
-    cursor = site.xcom("stripe_new_customers", RUN, "new", "cursor")
-    window = f"created%5Bgte%5D={cursor['from']['until']}&created%5Blt%5D={cursor['to']['until']}"
+    window = site.xcom("stripe_new_customers", RUN, "new", "cursor")["window"]
+    bounds = (datetime.fromisoformat(window[name]) for name in ("created_gte", "created_lt"))
+    first, end = (int(bound.timestamp()) for bound in bounds)
+    listed = f"created%5Bgte%5D={first}&created%5Blt%5D={end}"
     for dag, task, index, base, target in (
         ("stripe_customer_actions", "create", -1, "/test", f"/customers/{made}"),
         ("stripe_product_catalogue", "create", 1, "/test", f"/products/{product}"),
-        ("stripe_new_customers", "new", -1, "/test", f"/customers?{window}"),
+        ("stripe_new_customers", "new", -1, "/test", f"/customers?{listed}"),
         ("pages", "connected", -1, f"/{CONNECTED}/test", "/customers/cus_connected"),
     ):
         links = links_shown(page, dag, task, index)
@@ -84,16 +90,23 @@ def test_links_lead_to_what_a_task_has_made_or_found(
 def test_a_log_has_one_line_for_each_call_of_consequence(
     page: Page, site: AirflowStack, runs: dict[str, str], shoot: Callable[..., None]
 ) -> None:
+    failed = r"GET /v1/customers/cus_busy: try 1 of 5 failed \(The server answered 503 .*\)"
     expected = {
-        ("stripe_customer_actions", "create", -1): [r"Created customer cus_\w+ \(request req_\w+\)"],
-        ("stripe_customer_actions", "update", -1): [r"Updated customer cus_\w+ \(request req_\w+\)"],
-        ("stripe_product_catalogue", "put_on_sale", 0): [r"Updated product prod_\w+ \(request req_\w+\)"],
+        ("stripe_customer_actions", "create", -1): [
+            r"Created customer cus_\w+ \(request req_\w+\)"
+        ],
+        ("stripe_customer_actions", "update", -1): [
+            r"Updated customer cus_\w+ \(request req_\w+\)"
+        ],
+        ("stripe_product_catalogue", "put_on_sale", 0): [
+            r"Updated product prod_\w+ \(request req_\w+\)"
+        ],
         ("stripe_new_customers", "new", -1): [
             r"3 new in feed customer \(request req_\w+\), created from \S+ \S+ until \S+ \S+ UTC",
             r"Success criteria met\. Exiting\.",
         ],
         ("pages", "busy", -1): [
-            r"GET /v1/customers/cus_busy: try 1 of 5 failed \(The server answered 503 .*\); again in \d\.\d s",
+            failed + r"; again in \d\.\d s",
             r"Waiting \d\.\d s for the call limit",
             r"Read customer cus_busy \(request req_\w+, 2 tries\)",
         ],
@@ -111,22 +124,31 @@ def test_a_log_has_one_line_for_each_call_of_consequence(
 
 
 def test_a_missing_permission_fails_at_once_and_the_log_names_it(
-    page: Page, site: AirflowStack, runs: dict[str, str], fake: FakeStripeProcess, shoot: Callable[..., None]
+    page: Page,
+    site: AirflowStack,
+    runs: dict[str, str],
+    fake: FakeStripeProcess,
+    shoot: Callable[..., None],
 ) -> None:
     ti = next(ti for ti in site.task_instances("pages", RUN) if ti["task_id"] == "forbidden")
     assert (ti["state"], ti["try_number"], ti["max_tries"]) == ("failed", 1, 3)
-    sent = [request for request in fake.read("requests") if request["key"].startswith("rk_")]
-    assert len([request for request in sent if request["method"] == "POST"]) == 1
+    sent = [call for call in fake.read("calls") if call["key"].startswith("rk_")]
+    assert len([call for call in sent if call["method"] == "POST"]) == 1
     open_task(page, "pages", "forbidden", "")
     page.get_by_text("StripePermissionError: The API key lacks rak_customer_write.").wait_for()
     shoot(page, "log-forbidden")
 
 
-def test_no_log_holds_a_key_an_address_or_card_data(site: AirflowStack, runs: dict[str, str]) -> None:
-    texts = {
-        (dag, ti["task_id"], ti["map_index"]): site.logs(dag, RUN, ti["task_id"], map_index=ti["map_index"])
+def test_no_log_holds_a_key_an_address_or_card_data(
+    site: AirflowStack, runs: dict[str, str]
+) -> None:
+    tasks = [
+        (dag, ti["task_id"], ti["map_index"])
         for dag in runs
         for ti in site.task_instances(dag, RUN)
+    ]
+    texts = {
+        (dag, task, index): site.logs(dag, RUN, task, map_index=index) for dag, task, index in tasks
     }
     texts |= {(component, "", -1): site.log_of(component) for component in site.components}
     assert len(texts) > 15
@@ -135,7 +157,9 @@ def test_no_log_holds_a_key_an_address_or_card_data(site: AirflowStack, runs: di
         assert not [secret for secret in SECRETS if secret in text], where
 
 
-def test_the_docs_of_the_examples_are_shown(page: Page, site: AirflowStack, shoot: Callable[..., None]) -> None:
+def test_the_docs_of_the_examples_are_shown(
+    page: Page, site: AirflowStack, shoot: Callable[..., None]
+) -> None:
     for dag in EXAMPLES:
         site.wait_dag(dag)
         assert len(site.call("GET", f"/dags/{dag}/details")["doc_md"] or "") > 60, dag
@@ -145,11 +169,14 @@ def test_the_docs_of_the_examples_are_shown(page: Page, site: AirflowStack, shoo
     shoot(page, "docs")
 
 
-def test_templates_and_graph_are_shown(page: Page, runs: dict[str, str], shoot: Callable[..., None]) -> None:
+def test_templates_and_graph_are_shown(
+    page: Page, runs: dict[str, str], shoot: Callable[..., None]
+) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
     open_task(page, "stripe_customer_actions", "update", "/rendered_templates")
     page.get_by_text("metadata", exact=True).first.wait_for()
-    page.get_by_text('"checked"').wait_for()  # as JSON, on lines of its own
+    # The mapping is shown as JSON, on lines of its own.
+    page.get_by_text('"checked"').wait_for()
     shoot(page, "templates")
     page.set_viewport_size({"width": 1280, "height": 640})
     page.goto(f"/dags/stripe_new_customers/runs/{RUN}")

@@ -7,11 +7,16 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import dag, get_current_context, task
 
+from airflow_provider_stripe_lite.assets import event_windows, stripe_asset
 from airflow_provider_stripe_lite.hooks import StripeHook
-from airflow_provider_stripe_lite.triggers import event_windows, stripe_asset
 
 NEW = stripe_asset(
-    "e2e_customers", feed="customer", stripe_conn_id="stripe_events", poll_interval=6, allow_fast_polling=True, settle=3
+    "e2e_customers",
+    feed="customer",
+    stripe_conn_id="stripe_events",
+    poll_interval=6,
+    allow_fast_polling=True,
+    min_age=3,
 )
 
 
@@ -26,10 +31,12 @@ def events() -> None:
         context = get_current_context()
         windows = event_windows(context)
         hook = StripeHook("stripe_events")
-        ids = [row["id"] for window in windows for row in hook.read_window("customer", window)]
+        ids = [row["id"] for window in windows for row in hook.read(window)]
         ti = context["ti"]
-        entry = {"dag": ti.dag_id, "run": ti.run_id, "windows": [window["id"] for window in windows], "ids": ids}
-        requests.post(f"{os.environ['FAKE_STRIPE']}/_fake/ledger", json=entry, timeout=10).raise_for_status()
+        names = [window["id"] for window in windows]
+        entry = {"dag": ti.dag_id, "run": ti.run_id, "windows": names, "ids": ids}
+        ledger = f"{os.environ['FAKE_STRIPE']}/_fake/ledger"
+        requests.post(ledger, json=entry, timeout=10).raise_for_status()
         return len(ids)
 
     load()

@@ -7,15 +7,23 @@ import random
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import Asset, AssetOrTimeSchedule, DeltaTriggerTimetable, dag, get_current_context, task
+from airflow.sdk import (
+    Asset,
+    AssetOrTimeSchedule,
+    DeltaTriggerTimetable,
+    dag,
+    get_current_context,
+    task,
+)
 
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
 
-# For kills, and for a loaded Airflow that fails a task by mistake; a time-out and a refusal end a sensor all the same.
+# For kills, and for a loaded Airflow that fails a task by mistake; a time-out and a refusal end a
+# sensor all the same.
 RETRIES = {"retries": 50, "retry_delay": timedelta(seconds=1)}
 NO_RETRIES = {"retries": 0}
-FAST = {"poke_interval": 1, "allow_fast_polling": True, "settle": 3, "timeout": 3600}
+FAST = {"poke_interval": 1, "allow_fast_polling": True, "min_age": 3, "timeout": 3600}
 GO = Asset("e2e_go")
 
 
@@ -34,8 +42,9 @@ def report(ids: list[str]) -> None:
     import requests
 
     ti = get_current_context()["ti"]
-    entry = {"dag": ti.dag_id, "run": ti.run_id, "map_index": ti.map_index, "try": ti.try_number, "ids": ids}
-    requests.post(f"{os.environ['FAKE_STRIPE']}/_fake/ledger", json=entry, timeout=10).raise_for_status()
+    instance = {"dag": ti.dag_id, "run": ti.run_id, "map_index": ti.map_index, "try": ti.try_number}
+    ledger = f"{os.environ['FAKE_STRIPE']}/_fake/ledger"
+    requests.post(ledger, json={**instance, "ids": ids}, timeout=10).raise_for_status()
 
 
 def stream(
@@ -47,7 +56,7 @@ def stream(
     linger: float = 0,
     **arguments: Any,
 ) -> None:
-    """Make a DAG whose runs follow each other: sensor, then load, which takes ``linger`` seconds."""
+    """Make a DAG whose runs follow each other: a sensor, then a load of ``linger`` seconds."""
 
     @task(**tries)
     def load(rows: list[dict[str, Any]] | dict[str, Any] | None) -> int:
@@ -55,14 +64,18 @@ def stream(
 
         time.sleep(linger)
         if isinstance(rows, dict):
-            rows = list(StripeHook(f"stripe_{name}").read_window("customer", rows))
-        ids = [row["id"] for row in rows or ()]  # None comes from a sensor that was marked success by hand
+            rows = list(StripeHook(f"stripe_{name}").read(rows))
+        # None comes from a sensor that was marked success by hand.
+        ids = [row["id"] for row in rows or ()]
         report(ids)
         return len(ids)
 
-    @dag(dag_id=name, schedule=schedule, start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1)
+    start = datetime(2026, 1, 1)
+
+    @dag(dag_id=name, schedule=schedule, start_date=start, catchup=False, max_active_runs=1)
     def make() -> None:
-        new = sensor(task_id="new", stripe_conn_id=f"stripe_{name}", **{**FAST, **tries, **arguments})
+        given = {**FAST, **tries, **arguments}
+        new = sensor(task_id="new", stripe_conn_id=f"stripe_{name}", **given)
         load(new.output)
 
     make()
@@ -73,20 +86,21 @@ stream("reschedule", mode="reschedule")
 stream("deferrable", deferrable=True)
 stream("shaky", mode="reschedule", sensor=Shaky)
 stream("strict", tries=NO_RETRIES, linger=1, advance_after="dag_run")
-stream("backlog", start_from="beginning", output="window")
-stream("manual", schedule=None, timeout=8, settle=1)
-stream("marked", schedule=None, timeout=8, settle=1)
-stream("skips", schedule=None, timeout=8, settle=1, soft_fail=True)
-stream("guarded", schedule=None, timeout=8, settle=1)
+stream("backlog", start_from="beginning", returns="window")
+stream("manual", schedule=None, timeout=8, min_age=1)
+stream("marked", schedule=None, timeout=8, min_age=1)
+stream("skips", schedule=None, timeout=8, min_age=1, soft_fail=True)
+stream("guarded", schedule=None, timeout=8, min_age=1)
 
 OFTEN = AssetOrTimeSchedule(timetable=DeltaTriggerTimetable(timedelta(seconds=20)), assets=[GO])
 stream("mixed", schedule=OFTEN, timeout=3, soft_fail=True)
 stream("mixed_variable", schedule=OFTEN, timeout=3, soft_fail=True, cursor_variable="e2e_mixed")
 
-stream("forgets", schedule=None, timeout=8, settle=1)
-stream("remembers", schedule=None, timeout=8, settle=1, cursor_variable="e2e_remembers")
+stream("forgets", schedule=None, timeout=8, min_age=1)
+stream("remembers", schedule=None, timeout=8, min_age=1, cursor_variable="e2e_remembers")
 
-# One scenario for each way to wait: nothing comes, nothing comes and that is fine, the key is wrong.
+# One scenario for each way to wait: nothing comes, nothing comes and that is fine, the key is
+# wrong.
 for way, waiting in {
     "poke": {"mode": "poke"},
     "reschedule": {"mode": "reschedule", "poke_interval": 5},

@@ -1,6 +1,7 @@
 """Five hundred sensors that wait in the triggerer for the same feed of the same connection.
 
-They begin in the triggerer, so that no worker has to start for each of them; the trigger is the sensors' own.
+They begin in the triggerer, so that no worker has to start for each of them; the trigger is the
+sensors' own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ WAIT = {
     "feed": "customer",
     "stripe_conn_id": "stripe_waiting",
     "since": 4_000_000_000,
-    "settle": 3,
+    "min_age": 3,
     "poll_interval": 10,
 }
 
@@ -27,7 +28,7 @@ class Waiting(StripeNewCustomerSensor):
 
     start_from_trigger = True
     start_trigger_args = StartTriggerArgs(
-        trigger_cls="airflow_provider_stripe_lite.triggers.StripeAlarmTrigger",
+        trigger_cls="airflow_provider_stripe_lite.triggers.StripeSensorTrigger",
         trigger_kwargs=WAIT,
         next_method="execute_complete",
         next_kwargs=None,
@@ -38,7 +39,9 @@ class Waiting(StripeNewCustomerSensor):
         super().__init__(stripe_conn_id="stripe_waiting", deferrable=True, **kwargs)
 
 
-for number in range(25):  # of 20 each: the triggerer loads the whole DAG for each sensor that begins there
-    with DAG(f"waiting_{number:02}", schedule=None, start_date=datetime(2026, 1, 1), max_active_tasks=100):
+# The triggerer loads the whole DAG for each sensor that begins there, so a DAG has only 20 of them.
+for number in range(25):
+    name, start = f"waiting_{number:02}", datetime(2026, 1, 1)
+    with DAG(name, schedule=None, start_date=start, max_active_tasks=100):
         for task in range(20):
             Waiting(task_id=f"wait_{task:02}")

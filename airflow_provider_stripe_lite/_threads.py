@@ -1,0 +1,63 @@
+"""Call Stripe from the triggerer's event loop: in threads that its end does not wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import copy_context
+from typing import TypeVar
+
+from airflow_provider_stripe_lite._connection import connect
+from airflow_provider_stripe_lite.core.client import StripeClient
+from airflow_provider_stripe_lite.errors import RateLimitWait
+from airflow_provider_stripe_lite.hooks import StripeHook
+
+__all__ = ["call_stripe", "in_daemon_thread"]
+
+_T = TypeVar("_T")
+
+
+async def in_daemon_thread(call: Callable[[], _T]) -> _T:
+    """Run a blocking call in a daemon thread and return what it returns.
+
+    Not `asyncio.to_thread`: its threads are joined at exit. If the triggerer process is killed
+    while a thread waits for its reply (`Variable.get`, `mask_secret`), that join never returns and
+    the orphan keeps its inherited database connection. Daemon threads are not joined.
+    """
+    answer: Future[_T] = Future()
+    # A waiter that is cancelled does not cancel the answer under the thread.
+    answer.set_running_or_notify_cancel()
+
+    def in_thread() -> None:
+        try:
+            answer.set_result(call())
+        except Exception as exc:  # noqa: BLE001
+            answer.set_exception(exc)
+
+    # The context tells Airflow to which trigger a line in the log belongs.
+    run = copy_context().run
+    threading.Thread(target=run, args=(in_thread,), name="stripe", daemon=True).start()
+    return await asyncio.wrap_future(answer)
+
+
+async def call_stripe(
+    conn_id: str, stripe_account: str | None, call: Callable[[StripeClient], _T]
+) -> _T:
+    """Run a call in a thread, with a fresh client; wait for the call limit on the event loop.
+
+    A fresh client sees a rotated key, and threads share no session.
+    """
+    connection = await StripeHook.aget_connection(conn_id)
+    log = logging.getLogger(__name__)
+
+    def in_thread() -> _T:
+        return call(connect(connection, log, stripe_account=stripe_account, tries=1))
+
+    while True:
+        try:
+            return await in_daemon_thread(in_thread)
+        except RateLimitWait as exc:
+            await asyncio.sleep(exc.seconds)

@@ -1,0 +1,1 @@
+"""What knows Stripe and never Airflow: what Stripe has, one request, one read of a list."""

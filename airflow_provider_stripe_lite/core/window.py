@@ -1,0 +1,183 @@
+"""A stretch of a feed: where a read begins and ends, as Python has it and as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypedDict, cast
+
+from airflow_provider_stripe_lite.errors import StripeInputError
+
+__all__ = [
+    "Position",
+    "Source",
+    "Window",
+    "checked",
+    "end_of",
+    "first_second",
+    "is_empty",
+    "refuse_foreign",
+    "start_of",
+    "stretch",
+]
+
+
+class Window(TypedDict):
+    """A stretch of a feed as JSON, read with ``StripeHook().read(window)``.
+
+    Times are ISO 8601 in UTC. ``created_gte`` and ``created_lt`` are Stripe's own filter: they can
+    be pasted into a request.
+
+    :ivar feed: Stripe's ``object`` value of what the list holds.
+    :ivar types: the event types of an event feed, else None.
+    :ivar created_gte: the stretch begins at this second.
+    :ivar created_lt: the stretch ends before this second.
+    :ivar after: id of the last object before the stretch, or None.
+    :ivar last: id of the last object of the stretch, or None.
+    :ivar stripe_conn_id: the connection that the stretch was read with.
+    :ivar stripe_account: ``acct_…``, or a short hash of the key's own account, or None.
+    :ivar livemode: whether the objects are live ones; None where the key does not tell.
+    :ivar count: number of objects, or None where nobody has counted them.
+    """
+
+    feed: str
+    types: list[str] | None
+    created_gte: str
+    created_lt: str
+    after: str | None
+    last: str | None
+    stripe_conn_id: str
+    stripe_account: str | None
+    livemode: bool | None
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Say that everything created before a second has been delivered.
+
+    :param before: epoch second.
+    :param last_id: the last object delivered, behind which reading can go on. The object may be
+        deleted, so the second alone must do.
+    """
+
+    before: int
+    last_id: str | None = None
+
+
+class Source(NamedTuple):
+    """What a window was read from.
+
+    :param feed: Stripe's ``object`` value of what the list holds.
+    :param stripe_conn_id: id of the connection.
+    :param stripe_account: ``acct_…``, or a short hash of the key's own account, or None.
+    :param livemode: whether the key is a live one; None where the key does not tell.
+    """
+
+    feed: str
+    stripe_conn_id: str
+    stripe_account: str | None
+    livemode: bool | None
+
+
+def stretch(source: Source, start: Position, end: Position, count: int | None) -> Window:
+    """Return the stretch of a feed between two positions."""
+    return Window(
+        feed=source.feed,
+        types=None,
+        created_gte=_iso(start.before),
+        created_lt=_iso(end.before),
+        after=start.last_id,
+        last=end.last_id,
+        stripe_conn_id=source.stripe_conn_id,
+        stripe_account=source.stripe_account,
+        livemode=source.livemode,
+        count=count,
+    )
+
+
+def refuse_foreign(window: Window, source: Source, what: str, remedy: str = "") -> None:
+    """Refuse a window of another feed, account or mode, where both sides know theirs.
+
+    :raises StripeInputError: naming both values.
+    """
+    for name, theirs, mine in (
+        ("feed", window["feed"], source.feed),
+        ("livemode", window["livemode"], source.livemode),
+        ("stripe_account", window["stripe_account"], source.stripe_account),
+    ):
+        if mine is not None and theirs is not None and mine != theirs:
+            raise StripeInputError(
+                f"This {what} was made for {name} {theirs!r}, but the task and its connection "
+                f"{source.stripe_conn_id} stand for {name} {mine!r}; nothing was delivered. "
+                f"{remedy}".rstrip()
+            )
+
+
+def start_of(window: Window) -> Position:
+    """Return the position before the stretch."""
+    return Position(_epoch(window["created_gte"]), window["after"])
+
+
+def end_of(window: Window) -> Position:
+    """Return the position behind the stretch."""
+    return Position(_epoch(window["created_lt"]), window["last"])
+
+
+def is_empty(window: Window) -> bool:
+    """Tell whether the stretch has no length."""
+    return window["created_gte"] == window["created_lt"]
+
+
+def checked(value: Any) -> Window:
+    """Accept what a sensor with ``returns="window"`` returned.
+
+    :raises StripeInputError: the value is something else.
+    """
+    if isinstance(value, Mapping) and Window.__annotations__.keys() <= value.keys():
+        bounds, ids = (value["created_gte"], value["created_lt"]), (value["after"], value["last"])
+        if _are_times(bounds) and all(isinstance(item, str | None) for item in ids):
+            return cast("Window", {name: value[name] for name in Window.__annotations__})
+    raise StripeInputError(
+        f'window must be what a sensor with returns="window" returned, got {value!r:.80}.'
+    )
+
+
+def first_second(start_from: str | datetime, now: datetime) -> int:
+    """Return the epoch second where reading begins.
+
+    :param start_from: ``"now"``, ``"beginning"``, or a date-time (ISO 8601; UTC where it has no
+        offset).
+    :param now: what ``"now"`` stands for.
+    :raises StripeInputError: something else.
+    """
+    if start_from == "beginning":
+        return 0
+    start: object = now if start_from == "now" else start_from
+    if isinstance(start, str):
+        with contextlib.suppress(ValueError):
+            start = datetime.fromisoformat(start.strip())
+    if not isinstance(start, datetime):
+        raise StripeInputError(
+            'start_from must be "now", "beginning" or a date-time such as 2026-01-31T00:00:00Z, '
+            f"got {start!r:.60}."
+        )
+    return int((start if start.tzinfo else start.replace(tzinfo=UTC)).timestamp())
+
+
+def _epoch(time: str) -> int:
+    at = datetime.fromisoformat(time)
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
+
+
+def _iso(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()
+
+
+def _are_times(values: tuple[Any, ...]) -> bool:
+    try:
+        return all(isinstance(value, str) and _epoch(value) >= 0 for value in values)
+    except ValueError:
+        return False

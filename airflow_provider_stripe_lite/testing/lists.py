@@ -1,0 +1,203 @@
+"""The lists of one account in one mode: what is in them, in which order, and how a page is cut."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+from heapq import heappop, heappush
+from itertools import islice
+from typing import Any, overload
+
+from airflow_provider_stripe_lite.core.resources import RESOURCES
+from airflow_provider_stripe_lite.testing.errors import ApiError
+from airflow_provider_stripe_lite.testing.objects import Item, template
+from airflow_provider_stripe_lite.testing.shapes import SHAPES
+
+__all__ = ["Series", "Store", "matcher"]
+
+
+class Series(Sequence[Item]):
+    """Objects without number that are made when a page shows them, oldest first.
+
+    To a `Store` it is both the order of a list and its objects by id.
+
+    :param created: the second of the object at an index; must not fall as the index grows.
+    :param fields: what all of them have in common.
+    """
+
+    def __init__(
+        self, kind: str, n: int, created: Callable[[int], int], livemode: bool, fields: Any
+    ) -> None:
+        self._kind, self._n, self._created, self._fields = kind, n, created, fields
+        self._livemode, self._prefix = livemode, SHAPES[kind].prefix
+        self._templates: dict[str, list[str | int]] = {}
+
+    def __len__(self) -> int:
+        return self._n
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | list[Item]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(self._n))]
+        if not 0 <= index < self._n:
+            raise IndexError(index)
+        id = f"{self._prefix}{index:024}"
+        return Item(id, self._created(index), index, fields=self._fields)
+
+    def get(self, id: str) -> Item | None:
+        """Return the object of an id."""
+        digits = id.removeprefix(self._prefix)
+        known = len(digits) == 24 and digits.isdecimal() and int(digits) < self._n
+        return self[int(digits)] if known else None
+
+    def text(self, items: list[Item], version: str) -> str:
+        """Return the JSON of objects, from a template that is rendered once for each version."""
+        if version not in self._templates:
+            pieces = template(self._kind, self._fields, version, self._livemode)
+            self._templates[version] = pieces
+        text: list[str] = []
+        for item in items:
+            text.append(", " if text else "")
+            for piece in self._templates[version]:
+                if isinstance(piece, str):
+                    text.append(piece)
+                else:
+                    text.append(item.id[-24:] if piece < 0 else str(item.created + piece))
+        return "".join(text)
+
+
+def _second(item: Item) -> int:
+    return item.created
+
+
+def _place(item: Item) -> tuple[int, int]:
+    return item.place
+
+
+class Store:
+    """Every object by id, and those now visible in list order, oldest first."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, dict[str, Item]] = {kind: {} for kind in SHAPES}
+        self._order: dict[str, list[Item]] = {kind: [] for kind in SHAPES}
+        self._late: list[tuple[float, int, str, Item]] = []
+        self.series: dict[str, Series] = {}
+
+    def add(self, kind: str, items: list[Item], now: float) -> None:
+        """Add objects; those whose time has not come are listed later."""
+        if kind in self.series:
+            raise ValueError(f'The "{kind}" list is generated: nothing can be added to it.')
+        for item in items:
+            if (old := self._items[kind].get(item.id)) and not old.deleted:
+                raise ValueError(f'There is a "{kind}" with the id "{item.id}" already.')
+            self._items[kind][item.id] = item
+            if item.visible_at > now:
+                heappush(self._late, (item.visible_at, id(item), kind, item))
+        seen = [item for item in items if item.visible_at <= now]
+        if len(seen) == 1:
+            insort(self._order[kind], seen[0], key=_place)
+        elif seen:
+            self._order[kind] = sorted(self._order[kind] + seen, key=_place)
+
+    def reveal(self, now: float) -> None:
+        """Put late objects whose time has come into the place that their second gives them."""
+        while self._late and self._late[0][0] <= now:
+            *_, kind, item = heappop(self._late)
+            if not item.deleted:
+                insort(self._order[kind], item, key=_place)
+
+    def get(self, kind: str, id: str) -> Item | None:
+        """Return the object, deleted or not, visible or not."""
+        return (self.series[kind] if kind in self.series else self._items[kind]).get(id)
+
+    def kind_of(self, id: str) -> str | None:
+        """Return the kind of the object with this id, an existing one before a deleted one."""
+        found = [(item.deleted, kind) for kind in SHAPES if (item := self.get(kind, id))]
+        return min(found)[1] if found else None
+
+    def delete(self, kind: str, id: str) -> None:
+        """Take an object out of its list for good."""
+        if kind in self.series:
+            raise ValueError(f'The "{kind}" list is generated: nothing can be deleted from it.')
+        item, order = self._items[kind][id], self._order[kind]
+        place = bisect_left(order, item.place, key=_place)
+        if not item.deleted and place < len(order) and order[place] is item:
+            del order[place]
+        item.deleted = True
+
+    def listed(self, kind: str, since: float | None = None) -> Sequence[Item]:
+        """Return what is visible, oldest first, or only what was created ``since`` a time."""
+        order: Sequence[Item] = self.series[kind] if kind in self.series else self._order[kind]
+        return order if since is None else order[bisect_left(order, since, key=_second) :]
+
+    def page(
+        self,
+        kind: str,
+        limit: int,
+        created: list[tuple[str, int]],
+        after: Item | None,
+        before: Item | None,
+        matches: Callable[[Item], bool] | None,
+    ) -> tuple[list[Item], bool]:
+        """Return one page, newest first, and whether more follow in the direction of the cursor."""
+        order = self.listed(kind)
+        low, high = 0, len(order)
+        for bound, second in created:
+            side = bisect_left if bound in ("gte", "lt") else bisect_right
+            edge = side(order, second, key=_second)
+            low, high = (max(low, edge), high) if bound[0] == "g" else (low, min(high, edge))
+        if after:
+            high = min(high, bisect_left(order, after.place, key=_place))
+        if before:
+            low = max(low, bisect_right(order, before.place, key=_place))
+        # The page before a cursor is the one next to it: found from the oldest on, then turned.
+        walk = range(low, high) if before else range(high - 1, low - 1, -1)
+        found: Iterable[Item] = (order[index] for index in walk)
+        some = list(islice(filter(matches, found) if matches else found, limit + 1))
+        page = some[:limit]
+        return page[::-1] if before else page, len(some) > limit
+
+
+def matcher(kind: str, wanted: dict[str, Any]) -> Callable[[Item], bool] | None:
+    """Return the test of an object for the filters besides ``created``."""
+    shape, always = SHAPES[kind], RESOURCES[kind].always
+    hidden = {name: value for name, value in shape.hides.items() if name not in wanted}
+    plain = {name: value for name, value in wanted.items() if always.get(name) != value}
+    ids, types = (_texts(name, plain.pop(name, None)) for name in ("ids", "types"))
+    if types is not None and (len(types) > 20 or "type" in plain):
+        raise ApiError(
+            400, "You may pass up to 20 `types`, and no `type` beside them.", None, "types"
+        )
+    if not (plain or hidden or ids is not None or types is not None):
+        return None
+
+    def matches(item: Item) -> bool:
+        fields = {**shape.fields, **item.fields}
+        return (
+            all(_equal(fields.get(name), value) for name, value in plain.items())
+            and not any(fields.get(name) == value for name, value in hidden.items())
+            and (ids is None or item.id in ids)
+            and (types is None or fields.get("type") in types)
+        )
+
+    return matches
+
+
+def _texts(name: str, given: Any) -> set[str] | None:
+    if given is not None and not isinstance(given, dict):
+        raise ApiError(400, f"Invalid array: {given}", None, name)
+    return None if given is None else set(given.values())
+
+
+def _equal(value: Any, wanted: Any) -> bool:
+    """Return whether a field is what a filter asks for; `*` in an event's type is a wildcard."""
+    text = str(value).lower()
+    return (
+        fnmatchcase(text, str(wanted).lower())
+        if "*" in str(wanted)
+        else text == str(wanted).lower()
+    )

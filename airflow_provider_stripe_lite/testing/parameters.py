@@ -1,0 +1,103 @@
+"""Parameters of a request: decoded, converted, or refused."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from airflow_provider_stripe_lite.testing.errors import ApiError, unknown
+from airflow_provider_stripe_lite.testing.shapes import SHAPES, is_alive
+
+__all__ = ["changes", "created_bounds", "page_limit", "unflatten"]
+
+
+def unflatten(pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return `a[b]=1`, `a[0]=1` and `a[]=1` as nested dicts.
+
+    A list is a dict, too, until its parameter says that it is a list.
+    """
+    tree: dict[str, Any] = {}
+    for name, value in pairs:
+        head, *rest = name.replace("]", "").split("[")
+        node, key = tree, head
+        for part in rest:
+            node = node.setdefault(key, {})
+            if not isinstance(node, dict):
+                raise ApiError(400, f"Invalid hash: {name}", None, head)
+            key = part or str(len(node))
+        node[key] = value
+    return tree
+
+
+def changes(
+    kind: str, form: dict[str, Any], version: str, old: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return the fields that a form sets.
+
+    :param old: the fields of the object that is updated; None for a new one.
+    """
+    asked: dict[str, Any] = {}
+    for name, value in form.items():
+        if name == "expand":
+            continue
+        rule = SHAPES[kind].params.get(name, "")
+        if not rule or not is_alive(kind, name, version) or (rule[-1] == "+" and old is not None):
+            raise unknown(name)
+        if value != "":
+            asked[name] = _convert(name, value, rule.rstrip("?~+"))
+        elif rule[-1] == "?" or (rule[-1] == "~" and old is not None):
+            empty: dict[str, Any] = {"list": [], "hash": {} if name == "metadata" else None}
+            asked[name] = empty.get(rule[:-1])
+        else:
+            raise _cannot_be_unset(name)
+    if asked.get("metadata"):
+        merged = ((old or {}).get("metadata") or {}) | asked["metadata"]
+        asked["metadata"] = {name: value for name, value in merged.items() if value != ""}
+    return asked
+
+
+def _cannot_be_unset(name: str) -> ApiError:
+    unset = "We assume empty values are an attempt to unset a parameter; however"
+    message = f"You passed an empty string for '{name}'. {unset} '{name}' cannot be unset."
+    return ApiError(400, message, "parameter_invalid_empty", name)
+
+
+def _convert(name: str, value: Any, type: str) -> Any:
+    """Return one parameter as its type."""
+    if isinstance(value, dict) and type in ("list", "hash"):
+        return value if type == "hash" else list(value.values())
+    if isinstance(value, str) and type == "str":
+        return value
+    if type == "bool" and value in ("true", "false"):
+        return value == "true"
+    if type == "int":
+        return _integer(name, value)
+    word = {"list": "array", "hash": "hash", "bool": "boolean", "str": "string"}[type]
+    raise ApiError(400, f"Invalid {word}: {value}", None, name)
+
+
+def _integer(name: str, value: Any) -> int:
+    if not isinstance(value, str) or not re.fullmatch(r"-?\d+", value):
+        raise ApiError(400, f"Invalid integer: {value}", "parameter_invalid_integer", name)
+    return int(value)
+
+
+def created_bounds(given: Any) -> list[tuple[str, int]]:
+    """Return the bounds of a list, such as ``("gte", 1700000000)``."""
+    if not isinstance(given, dict):
+        second = _integer("created", given)
+        return [("gte", second), ("lte", second)]
+    for bound in given:
+        if bound not in ("gt", "gte", "lt", "lte"):
+            raise unknown(f"created[{bound}]")
+    return [(bound, _integer(f"created[{bound}]", value)) for bound, value in given.items()]
+
+
+def page_limit(given: Any) -> int:
+    """Return how many objects a page is to have."""
+    limit = _integer("limit", given)
+    if 1 <= limit <= 100:
+        return limit
+    side = "less than or equal to 100" if limit > 100 else "greater than or equal to 1"
+    message = f"This value must be {side} (it currently is '{limit}')."
+    raise ApiError(400, message, "parameter_invalid_integer", "limit")

@@ -1,0 +1,1 @@
+"""What is no test and no product: demo, UI, a real Airflow for the tests, benchmarks."""

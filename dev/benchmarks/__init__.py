@@ -1,0 +1,1 @@
+"""Speed, memory and the call limit, measured side by side: ``python -m dev.benchmarks``."""

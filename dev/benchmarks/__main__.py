@@ -1,0 +1,110 @@
+"""Measure reading, imports and the call limit; ``make bench`` runs all but ``limiter``.
+
+``python -m dev.benchmarks`` measures everything side by side and writes docs/bench.md,
+``python -m dev.benchmarks imports`` what importing the package costs,
+``python -m dev.benchmarks limiter`` the call limit under load, and writes docs/limiter.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+from dev.benchmarks import limiter, report
+from dev.benchmarks.environments import OWN, ROOT, Environments, rounds_of, script
+from dev.benchmarks.shop import Shop
+
+# function in readers.py, environment, label
+READERS = (
+    ("ours_window", "own", "**read**"),
+    ("ours_orjson", "orjson", "**read**, orjson installed"),
+    ("ours_poll", "own", "**poll**, all in one batch ¹"),
+    ("bare", "own", "bare requests loop"),
+    ("dlt_rest", "dlt", "dlt, REST source ²"),
+    ("stripe_python", "stripe", "stripe-python"),
+    ("tap_stripe", "tap-stripe", "tap-stripe ³"),
+)
+# name of the figures: environment, function in costs.py
+COSTS = {
+    "ours": ("own", "ours"),
+    "pyrate": ("pyrate-limiter", "pyrate"),
+    "parsing": ("own", "parsing"),
+}
+IMPORT_RUNS = 7
+REDIS = "redis://127.0.0.1:6379/14"
+
+
+def compare(quick: bool) -> None:
+    """Run everything side by side, in turn, several rounds; print and write the tables."""
+    rounds, objects, many = (1, 5_000, 50_000) if quick else (3, 50_000, 1_000_000)
+    with Environments(ROOT / ".bench") as pythons, Shop() as shop:
+        readers = [row for row in READERS if row[1] in pythons]
+        reads = {
+            name: partial(shop.read, pythons[where], name, objects) for name, where, _ in readers
+        }
+        found = rounds_of(rounds, reads)
+        found["million"] = shop.read(pythons["own"], "ours_window", many, polls=False)
+        costs = {
+            name: partial(script, pythons[where], function)
+            for name, (where, function) in COSTS.items()
+            if where in pythons
+        }
+        found |= rounds_of(3 * rounds, costs)
+        found["imports"] = least_imports()
+        text = report.reading(readers, found, objects, many, rounds, pythons)
+    report.write("bench", text, report.bars(readers, found), quick)
+    if not quick:
+        report.write_readme(report.summary(readers, found))
+
+
+def imports(_: bool) -> None:
+    """Print what importing operators and sensors adds to the imports of a DAG file."""
+    print(report.imports(least_imports()))
+
+
+def least_imports() -> dict[str, float]:
+    """Return the least of each figure of seven fresh processes.
+
+    Each process measures both parts one after the other: the package's part is about 15 ms, and
+    whole processes differ by more than that.
+    """
+    # The first process compiles the modules that are not compiled yet.
+    script(OWN, "imports")
+    runs = [script(OWN, "imports") for _ in range(IMPORT_RUNS)]
+    return {name: min(run[name] for run in runs) for name in runs[0]}
+
+
+def load(quick: bool) -> None:
+    """Put the limiter under load, in SQLite and in Redis, at both limits."""
+    stores = ["sqlite", "redis"] if limiter.reachable(REDIS) else ["sqlite"]
+    limits = [(6.0, 18.0)] if quick else [(6.0, 30.0), (60.0, 140.0)]
+    rows = []
+    settings = product(stores, limits, (1, 4, 16), (0.0, 0.15))
+    for store, (period, seconds), processes, gap in settings:
+        with tempfile.TemporaryDirectory() as folder:
+            url = f"sqlite://{Path(folder) / 'calls.sqlite'}" if store == "sqlite" else REDIS
+            task = limiter.Load(100, period, processes, gap, seconds)
+            rows.append((store, task, limiter.run(url, task, key=folder)))
+        print(report.load_row(*rows[-1]), flush=True)
+    report.write("limiter", report.loads(rows), None, quick)
+
+
+def main() -> None:
+    """Parse the command line."""
+    parts = {"compare": compare, "imports": imports, "limiter": load}
+    parser = argparse.ArgumentParser(
+        prog="python -m dev.benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("part", nargs="?", choices=parts, default="compare")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds; writes no file")
+    options = parser.parse_args()
+    parts[options.part](options.quick)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The virtual environment of each contestant, and scripts that run in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+_NOT_FOR_CHILDREN = {
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPATH",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+}
+
+Figures = dict[str, float]
+
+
+class Python(NamedTuple):
+    """An interpreter, and the folders that it finds besides its own packages."""
+
+    executable: Path
+    paths: tuple[Path, ...] = ()
+    version: str = ""
+
+    def command(self, name: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
+        """Return the command line that runs a script of the bench, and its environment."""
+        kept = {
+            name: text for name, text in os.environ.items() if name.upper() not in _NOT_FOR_CHILDREN
+        }
+        kept["PYTHONPATH"] = os.pathsep.join(map(str, self.paths))
+        return [str(self.executable), str(HERE / name), *arguments], kept
+
+
+# This process' own interpreter, with this checkout.
+OWN = Python(Path(sys.executable), (ROOT,))
+
+
+class Environments:
+    """A virtual environment for each contestant, made once, without those that cannot be had."""
+
+    packages: Mapping[str, tuple[str, ...]] = {
+        "stripe": ("stripe",),
+        "tap-stripe": ("tap-stripe",),
+        "dlt": ("dlt",),
+        "pyrate-limiter": ("pyrate-limiter", "filelock"),
+    }
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> dict[str, Python]:
+        own = OWN.executable
+        pythons = {"own": OWN}
+        self._folder.mkdir(exist_ok=True)
+        (self._folder / ".gitignore").write_text("*\n")
+        with suppress(subprocess.CalledProcessError):
+            extra = self._once("orjson", lambda path: _pip(own, "--target", str(path), "orjson"))
+            pythons["orjson"] = Python(own, (ROOT, extra))
+        for name, packages in self.packages.items():
+            with suppress(subprocess.CalledProcessError):
+                path = self._once(name, partial(_environment, packages))
+                python = path / "bin" / "python"
+                code = f"from importlib.metadata import version; print(version({name!r}))"
+                version = subprocess.check_output([python, "-c", code], text=True).strip()
+                pythons[name] = Python(python, (), version)
+        return pythons
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the environments for the next time."""
+
+    def _once(self, name: str, make: Callable[[Path], None]) -> Path:
+        path, done = self._folder / name, self._folder / f"{name}.done"
+        if not done.exists():
+            print(f"Setting up .bench/{name} …", flush=True)
+            make(path)
+            done.touch()
+        return path
+
+
+def _pip(python: Path, *arguments: str) -> None:
+    command = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    subprocess.run([*command, *arguments], check=True, stderr=subprocess.DEVNULL)
+
+
+def _environment(packages: tuple[str, ...], path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", str(path)], check=True)
+    _pip(path / "bin" / "python", *packages)
+
+
+def script(python: Python, *arguments: str) -> Figures:
+    """Run costs.py, which prints figures."""
+    command, variables = python.command("costs.py", *arguments)
+    output = subprocess.check_output(command, env=variables, text=True, stderr=subprocess.DEVNULL)
+    figures: Figures = json.loads(output.splitlines()[-1])
+    return figures
+
+
+def rounds_of(rounds: int, contestants: Mapping[str, Callable[[], Figures]]) -> dict[str, Any]:
+    """Let all of them run in turn, so many times; return the median of each figure."""
+    found: dict[str, list[Figures]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            found[name].append(run())
+    return {
+        name: {key: statistics.median(figures[key] for figures in runs) for key in runs[0]}
+        for name, runs in found.items()
+    }

@@ -1,0 +1,195 @@
+"""One way of reading charges, measured: ``python readers.py NAME URL``, where it is installed.
+
+The script speaks with the bench in lines. It prints "ready" when its first small read is over. Then
+it answers each line ``[since, times]`` with the cost of reading all charges behind the charge FIRST
+(by the second ``since``, where the reader knows no ids), as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+KEY = "sk_test_51BenchBenchBench0123456789"
+# The oldest charge, which is not read.
+FIRST = f"ch_{0:024}"
+Read = Callable[[int], Iterable[object]]
+
+
+def ours(url: str, function: str) -> Read:
+    """Read with the provider's core, its call limit on."""
+    from airflow_provider_stripe_lite.core.client import StripeClient
+    from airflow_provider_stripe_lite.core.ratelimit import RateLimiter
+    from airflow_provider_stripe_lite.core.reading import poll, read
+    from airflow_provider_stripe_lite.core.window import Position, Source, stretch
+
+    limiter = RateLimiter(Path(tempfile.mkdtemp()) / "calls.sqlite", calls=1_000_000)
+    client = StripeClient(KEY, base_url=url, limiter=limiter)
+    source = Source("charge", "bench", client.account, client.livemode)
+
+    def read_all(since: int) -> Iterable[object]:
+        begin, end = Position(since, FIRST), Position(int(time.time()))
+        return read(client, stretch(source, begin, end, None))
+
+    def poll_all(since: int) -> Iterable[object]:
+        return poll(client, "charge", Position(since, FIRST), max_items=50_000).items
+
+    return read_all if function == "read" else poll_all
+
+
+def ours_window(url: str) -> Read:
+    """Read a window, as if orjson were not installed."""
+    sys.modules["orjson"] = None  # type: ignore[assignment]
+    return ours(url, "read")
+
+
+def ours_poll(url: str) -> Read:
+    """Poll all in one batch, as if orjson were not installed."""
+    sys.modules["orjson"] = None  # type: ignore[assignment]
+    return ours(url, "poll")
+
+
+def ours_orjson(url: str) -> Read:
+    """Read a window with orjson, which must be installed."""
+    import orjson  # noqa: F401
+
+    return ours(url, "read")
+
+
+def bare(url: str) -> Read:
+    """Read as one does without any library: no retry, no limit, no cursor, no check."""
+    import requests
+
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {KEY}"
+
+    def read(since: int) -> Iterable[object]:
+        last, more = FIRST, True
+        while more:
+            params: dict[str, Any] = {"limit": 100, "ending_before": last}
+            page = session.get(f"{url}/v1/charges", params=params, timeout=80).json()
+            yield from reversed(page["data"])
+            more = page["has_more"]
+            last = page["data"][0]["id"] if more else last
+
+    return read
+
+
+def stripe_python(url: str) -> Read:
+    """Read with Stripe's own package."""
+    import stripe
+
+    client = stripe.StripeClient(KEY, base_addresses={"api": url})
+    charges = getattr(client, "v1", client).charges
+    params: Any = {"limit": 100, "ending_before": FIRST}
+    return lambda since: charges.list(params).auto_paging_iter()
+
+
+def tap_stripe(url: str) -> Read:
+    """Read as a whole sync of the one stream does, its records written to nowhere."""
+    import singer
+    import tap_stripe as tap
+
+    with_timer = tap.apply_request_timer_to_client
+
+    def redirected(client: Any) -> None:
+        request = client.request
+
+        def request_there(method: str, to: str, *args: Any) -> Any:
+            return request(method, to.replace("https://api.stripe.com", url), *args)
+
+        client.request = request_there
+        with_timer(client)
+
+    tap.apply_request_timer_to_client = redirected
+    catalog = tap.discover()
+    for stream in catalog["streams"]:
+        stream["metadata"][0]["metadata"]["selected"] = stream["stream"] == "charges"
+    folder = Path(tempfile.mkdtemp())
+    files = {name: folder / f"{name}.json" for name in ("config", "catalog", "state")}
+    start = "2020-01-01T00:00:00Z"
+    config = {"account_id": "acct_1", "client_secret": KEY, "start_date": start}
+    files["config"].write_text(json.dumps(config))
+    files["catalog"].write_text(json.dumps(catalog))
+    singer.get_logger().setLevel("ERROR")
+    options = [word for name, path in files.items() for word in (f"--{name}", str(path))]
+    sys.argv = ["tap-stripe", *options]
+
+    def read(since: int) -> Iterable[object]:
+        updates = {"updates_created": int(time.time()) - 60}
+        marks = {"charges": {"created": since}, "charges_events": updates}
+        files["state"].write_text(json.dumps({"bookmarks": marks}))
+        tap.Context.new_counts["charges"] = 0
+        tap.main()
+        return repeat(None, tap.Context.new_counts["charges"])
+
+    return read
+
+
+def dlt_rest(url: str) -> Read:
+    """Read with the REST source that comes with dlt: iterate only, without loading."""
+    from dlt.sources.rest_api import rest_api_resources
+
+    paginator = {
+        "type": "cursor",
+        "cursor_path": "data[-1].id",
+        "cursor_param": "starting_after",
+        "has_more_path": "has_more",
+    }
+    auth = {"type": "bearer", "token": KEY}
+    client = {"base_url": url, "auth": auth, "paginator": paginator}
+
+    def read(since: int) -> Iterable[object]:
+        params = {"limit": 100, "created[gte]": since}
+        endpoint = {"path": "v1/charges", "params": params, "data_selector": "data"}
+        charges = {"name": "charges", "endpoint": endpoint}
+        rows: Iterable[object]
+        (rows,) = rest_api_resources({"client": client, "resources": [charges]})
+        return rows
+
+    return read
+
+
+def megabytes(field: str) -> float:
+    """Return a figure of the kernel on this process' memory: VmRSS is now, VmHWM the peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+
+
+def measure(read: Read, since: int, times: int) -> dict[str, float]:
+    """Read so many times, keep nothing, and return the mean cost; memory is over that before."""
+    rest, objects = megabytes("VmRSS"), 0
+    cpu, begin = time.process_time(), time.perf_counter()
+    for _ in range(times):
+        for _charge in read(since):
+            objects += 1
+    return {
+        "objects": objects / times,
+        "seconds": (time.perf_counter() - begin) / times,
+        "cpu": (time.process_time() - cpu) / times,
+        "peak": megabytes("VmHWM") - rest,
+    }
+
+
+def main() -> None:
+    """Serve the bench until it closes the pipe."""
+    name, url = sys.argv[1:]
+    lines = os.fdopen(os.dup(1), "w")
+    # Some readers write their records to the standard output.
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+    read = globals()[name](url)
+    next(iter(read(int(time.time()))), None)
+    print("ready", file=lines, flush=True)
+    for line in sys.stdin:
+        print(json.dumps(measure(read, *json.loads(line))), file=lines, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""The figures as Markdown tables and one plot."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dev.benchmarks.environments import ROOT, Environments, Python
+from dev.benchmarks.limiter import Load, Outcome
+
+HEAD = (
+    "calls | connections | objects/s | CPU s | objects per CPU s | peak MB over rest "
+    "| poll, nothing new: calls, CPU ms | poll, 10 new: calls, CPU ms |\n|---" + "|--:" * 8 + "|"
+)
+NOTES = """
+¹ One batch is one list: it holds every object. ² Iterated only, without normalising and loading.
+³ A whole sync: the account, the charges, and their events; records written to nowhere.
+"""
+# The share of a DAG file's other imports that the import of this package may cost.
+IMPORT_SHARE = 0.05
+Rows = Sequence[tuple[str, str, str]]
+
+
+def reading(
+    rows: Rows,
+    found: dict[str, Any],
+    objects: int,
+    many: int,
+    rounds: int,
+    pythons: dict[str, Python],
+) -> str:
+    """Return every figure, and each target with the figure that it is met or missed by."""
+    versions = [f"{name} {python.version}" for name, python in pythons.items() if python.version]
+    missing = ", ".join(sorted({"orjson", *Environments.packages} - set(pythons)))
+    setting = (
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, {', '.join(versions)}; "
+        f"medians of {rounds} rounds in turn, each reader in a fresh process, from a local server "
+        "with charges of 3 kB. Ours: call limit (set high), retries, checks and order included."
+    )
+    notes = f"Not measured, as it could not be installed here: {missing}.\n" if missing else ""
+    targets = [
+        f"| {text} | {shown} | {_met(met)} |" for text, shown, met in _targets(found, objects, many)
+    ]
+    parse = found["parsing"]["parse"] * 1e3
+    parts = [
+        setting,
+        f"\n| reading {objects:,} charges | {HEAD}",
+        *(_row(label, found[name]) for name, _, label in rows),
+        NOTES + notes,
+        "| target | measured | |\n|---|--:|---|",
+        *targets,
+        f"\nParsing a DAG file with all nine operators and sensors: {parse:.1f} CPU ms.\n",
+    ]
+    return "\n".join(parts)
+
+
+def imports(least: dict[str, float]) -> str:
+    """Return the cost of importing this package, beside the imports of a DAG file without it."""
+    text, shown, met = _import_target(least)
+    rows = [
+        "| imports of a DAG file, least of seven runs | CPU ms |\n|---|--:|",
+        f"| six names of airflow.sdk | {least['ground'] * 1e3:.1f} |",
+        f"| then operators and sensors | {least['package'] * 1e3:.1f} |",
+        f"\n{text}: {shown}, {_met(met)}.",
+    ]
+    return "\n".join(rows)
+
+
+def summary(rows: Rows, found: dict[str, Any]) -> str:
+    """Return the part of the table that the README shows."""
+    lines = ["| | calls | objects per CPU second | peak MB over rest |\n| --- | --: | --: | --: |"]
+    for name, _, label in rows:
+        of = found[name]
+        figures = f"{of['calls']:.0f} | {of['objects'] / of['cpu']:,.0f} | {of['peak']:.0f}"
+        lines.append(f"| {_plain(label)} | {figures} |")
+    return "\n".join(lines)
+
+
+def _plain(label: str) -> str:
+    return label.strip("¹²³ ").replace("**", "")
+
+
+def _met(met: bool) -> str:
+    return "met" if met else "**missed**"
+
+
+def _row(label: str, of: dict[str, float]) -> str:
+    calls = f"{of['calls']:,.0f} | {of['connections']:.0f}"
+    rates = [of["objects"] / of[clock] for clock in ("seconds", "cpu")]
+    speed = f"{rates[0]:,.0f} | {of['cpu']:.2f} | {rates[1]:,.0f} | {of['peak']:.0f}"
+    polls = [
+        f"{of[f'{part}_calls']:.0f}, {of[f'{part}_cpu'] * 1e3:.1f}" for part in ("none", "ten")
+    ]
+    return f"| {label} | {calls} | {speed} | {' | '.join(polls)} |"
+
+
+def _targets(found: dict[str, Any], objects: int, many: int) -> Iterator[tuple[str, str, bool]]:
+    """Yield each target, the figure, and whether the target is met."""
+    ours, poll, million = found["ours_window"], found["ours_poll"], found["million"]
+    for text, theirs, mine, key, least in _ratios(found):
+        ratio = found[theirs][key] / found[mine][key]
+        yield f"at least {least:g} times {text}", f"{ratio:.2f}", ratio >= least
+    calls = -(-objects // 100)
+    for name, one in (("read", ours), ("poll", poll)):
+        shown = f"{one['calls']:.0f}, {one['connections']:.0f}"
+        yield f"{name}: {calls} calls, 1 connection", shown, shown == f"{calls}, 1"
+    for name, key in (("nothing", "none_calls"), ("10", "ten_calls")):
+        yield f"a poll with {name} new: 1 call", f"{poll[key]:g}", poll[key] == 1
+    for one, count in ((ours, objects), (million, many)):
+        met = one["peak"] <= 40 and one["objects"] == count
+        shown = f"{one['peak']:.1f} MB"
+        yield f"read, {count:,} objects: at most 40 MB over rest", shown, met
+    yield _import_target(found["imports"])
+    adds = found["imports"]["adds_requests"]
+    yield "the import does not import requests", "it does" if adds else "it does not", not adds
+
+
+def _import_target(least: dict[str, float]) -> tuple[str, str, bool]:
+    share = least["package"] / least["ground"]
+    text = (
+        f"importing operators and sensors: at most {IMPORT_SHARE:.0%} CPU over the imports of a "
+        "DAG file from airflow.sdk"
+    )
+    return text, f"{share:.1%}", share <= IMPORT_SHARE
+
+
+def _ratios(found: dict[str, Any]) -> Iterator[tuple[str, str, str, str, float]]:
+    """Yield: text, figures of theirs and of ours, key of the cost, least ratio of the costs."""
+    yield "the bare loop's objects per CPU second", "bare", "ours_window", "cpu", 0.9
+    if "stripe_python" in found:
+        text = "stripe-python's objects per CPU second"
+        yield text, "stripe_python", "ours_window", "cpu", 15
+    if "pyrate" in found:
+        for word, key in (("CPU", "cpu"), ("elapsed", "wall")):
+            text = f"the permits per {word} second of pyrate-limiter's SQLite bucket"
+            yield text, "pyrate", "ours", key, 5
+
+
+def bars(rows: Rows, found: dict[str, Any]) -> str:
+    """Return objects per CPU second as an SVG that needs no style of the page around it."""
+    rates = [
+        (name, _plain(label), found[name]["objects"] / found[name]["cpu"])
+        for name, _, label in rows
+    ]
+    most, height = max(rate for *_, rate in rates), 28 * len(rates) + 44
+    title = "Charges read per CPU second (more is better)"
+    font = 'font-family="sans-serif" font-size="13"'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 {height}" {font}>',
+        f'<rect width="720" height="{height}" fill="#fff"/>',
+        f'<text x="12" y="22" font-weight="bold">{title}</text>',
+    ]
+    for index, (name, label, rate) in enumerate(rates):
+        y, width = 38 + 28 * index, rate / most * 400
+        colour = "#635bff" if name.startswith("ours") else "#a3acb9"
+        parts += [
+            f'<text x="232" y="{y + 15}" text-anchor="end">{label}</text>',
+            f'<rect x="240" y="{y}" width="{width:.1f}" height="20" rx="2" fill="{colour}"/>',
+            f'<text x="{246 + width:.1f}" y="{y + 15}" fill="#425466">{rate:,.0f}</text>',
+        ]
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def loads(rows: Sequence[tuple[str, Load, Outcome]]) -> str:
+    """Return the table of the limiter under load, a row for each run."""
+    head = (
+        "| store | limit | processes | a request takes | permits | most in a window | used "
+        "| fairness | longest wait |"
+    )
+    title = "# The call limit under load\n"
+    return "\n".join([title, head, "|---|" + "--:|" * 8, *(load_row(*row) for row in rows), ""])
+
+
+def load_row(store: str, load: Load, outcome: Outcome) -> str:
+    """Return one run of the limiter under load."""
+    limit = f"{load.calls} per {load.period:g} s"
+    task = f"{store} | {limit} | {load.processes} | {load.gap * 1e3:g} ms"
+    used = "asked for less" if outcome.used is None else f"{outcome.used:.1%}"
+    share = f"{outcome.fairness:.2f} | {outcome.longest:.1f} s"
+    return f"| {task} | {outcome.permits} | {outcome.worst} | {used} | {share} |"
+
+
+def write(name: str, text: str, plot: str | None, quick: bool) -> None:
+    """Print the text; write it and the plot to docs/, unless it was only a quick look."""
+    print(text)
+    if quick:
+        return
+    (ROOT / "docs").mkdir(exist_ok=True)
+    if plot is not None:
+        (ROOT / "docs" / f"{name}.svg").write_text(plot)
+        image = f"![Charges read per CPU second]({name}.svg)"
+        text = f"# Speed and memory, side by side\n\n{image}\n\n{text}"
+    (ROOT / "docs" / f"{name}.md").write_text(text)
+
+
+def write_readme(table: str) -> None:
+    """Replace the table in the README."""
+    path, begin, end = ROOT / "README.md", "<!-- bench:begin -->\n", "<!-- bench:end -->"
+    before, _, rest = path.read_text().partition(begin)
+    path.write_text(f"{before}{begin}{table}\n{end}{rest.partition(end)[2]}")

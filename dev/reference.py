@@ -1,0 +1,310 @@
+"""Make the tables of README and docs from the code: ``python -m dev.reference``.
+
+They come from signatures, docstrings, imports, ``RESOURCES`` and ``OPTIONS``, and stand between
+marks such as ``<!-- table:feeds -->``. A test fails where a page is out of date.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    # Airflow makes its home when it is imported, and this command needs none that stays.
+    _HOME = tempfile.TemporaryDirectory(prefix="airflow-reference-")
+    os.environ["AIRFLOW_HOME"] = _HOME.name
+
+from airflow_provider_stripe_lite import assets, errors, hooks, operators, sensors
+from airflow_provider_stripe_lite._connection import OPTIONS, Option
+from airflow_provider_stripe_lite._operator import StripeOperator
+from airflow_provider_stripe_lite.core.ratelimit import RateLimiter
+from airflow_provider_stripe_lite.core.resources import RESOURCES, Resource
+from airflow_provider_stripe_lite.core.window import Window
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "airflow_provider_stripe_lite"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "reference.md", ROOT / "docs" / "design.md")
+REGION = re.compile(r"(<!-- table:([\w.]+) -->\n)(.*?)(<!-- /table -->)", re.DOTALL)
+
+OPERATORS = (
+    operators.StripeCreateProductOperator,
+    operators.StripeUpdateProductOperator,
+    operators.StripeGetCustomerOperator,
+    operators.StripeCreateCustomerOperator,
+    operators.StripeUpdateCustomerOperator,
+)
+SENSORS = (
+    sensors.StripeNewCustomerSensor,
+    sensors.StripeNewChargeSensor,
+    sensors.StripeNewInvoiceItemSensor,
+    sensors.StripeNewOrderSensor,
+)
+HOOK_METHODS = (
+    "create_product",
+    "update_product",
+    "get_customer",
+    "create_customer",
+    "update_customer",
+    "read",
+    "get_conn",
+    "test_connection",
+)
+# What Stripe says of a list, and no field of its record does.
+NOTES = {
+    "account": "Accounts connected to a platform's. Where Stripe sends one without `created`, the "
+    "poll fails and says so.",
+    "apps.install": "Which installs are listed depends on the key.",
+    "checkout.session": "Raw objects hold a `client_secret`.",
+    "customer": "Customers of test clocks are not in this list.",
+    "event": "Stripe keeps events for 30 days, each in the API version of its own time.",
+    "file_link": "Raw objects hold a `url` that opens the file.",
+    "identity.verification_session": "Raw objects hold a `client_secret`.",
+    "payment_intent": "Raw objects hold a `client_secret`.",
+    "plan": "Stripe's older name of recurring prices.",
+    "setup_intent": "Raw objects hold a `client_secret`.",
+    "subscription": "Subscriptions of test clocks are not in this list.",
+    "subscription_schedule": "Schedules of test clocks are not in this list.",
+}
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Lay a Markdown table out; a bar inside a cell is escaped."""
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines
+    )
+
+
+def markdown(text: str) -> str:
+    """Turn a docstring's marks into Markdown's."""
+    text = re.sub(r":(?:class|meth|func|attr|mod):`[.~]?([\w.]+)`", r"`\1`", " ".join(text.split()))
+    return text.replace("``", "`")
+
+
+def promise(thing: Any) -> str:
+    """Return the first sentence of a docstring."""
+    return markdown((inspect.getdoc(thing) or "").split("\n\n")[0])
+
+
+def described(thing: Any, mark: str = "param") -> dict[str, str]:
+    """Return what a docstring says of each parameter, or of each ``:ivar``."""
+    pattern = rf"^:{mark} (\w+): (.*?)(?=^:|\n\n|\Z)"
+    text = inspect.getdoc(thing) or ""
+    found = re.findall(pattern, text, re.MULTILINE | re.DOTALL)
+    return {name: markdown(meaning) for name, meaning in found}
+
+
+def defaults(call: Callable[..., Any]) -> dict[str, str]:
+    """Return the default of each parameter, as one would write it; empty where it is required."""
+    parameters = inspect.signature(call).parameters.values()
+    named = (p for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD)
+    return {p.name: "" if p.default is p.empty else _shown(p.name, p.default) for p in named}
+
+
+def _shown(name: str, value: Any) -> str:
+    if name == "deferrable":
+        return "from `[operators] default_deferrable`"
+    if name == "retry_policy":
+        return "`StripeRetryPolicy()`"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value!r}`"
+
+
+def parameters(cls: type) -> dict[str, tuple[str, str]]:
+    """Return default and meaning of each parameter, a class's own before the inherited ones."""
+    found: dict[str, tuple[str, str]] = {}
+    for owner in _owners(cls):
+        if "__init__" in vars(owner):
+            for name, default in defaults(vars(owner)["__init__"]).items():
+                found.setdefault(name, (default, _meaning(cls, name)))
+    return found
+
+
+def _owners(cls: type) -> Iterator[type]:
+    """Yield the class and its bases, as far as they are of this package."""
+    return (owner for owner in cls.__mro__ if owner.__module__.startswith(errors.__package__))
+
+
+def _meaning(cls: type, name: str) -> str:
+    known = (described(owner).get(name) for owner in _owners(cls))
+    return next((text for text in known if text), "")
+
+
+def parameter_table(cls: type) -> str:
+    """Return name, default and meaning, what is required first, and what Airflow renders."""
+    templated = getattr(cls, "template_fields", ())
+    rows = []
+    for name, (default, meaning) in sorted(
+        parameters(cls).items(), key=lambda item: item[1][0] != ""
+    ):
+        text = meaning.replace("(templated)", "").strip()
+        rows.append([f"`{name}`", default or "required", text, "yes" if name in templated else ""])
+    return table(["parameter", "default", "meaning", "templated"], rows)
+
+
+def actions() -> str:
+    """Return one line for each operator."""
+    shared = {*parameters(StripeOperator), "idempotency_key"}
+    rows = []
+    for cls in OPERATORS:
+        own = {name: had for name, (had, _) in parameters(cls).items() if name not in shared}
+        names = ", ".join(name if default else f"**{name}**" for name, default in own.items())
+        rows.append([f"`{cls.__name__}`", names])
+    return table(["operator", "parameters (bold: required)"], rows)
+
+
+def named_sensors() -> str:
+    """Return one line for each sensor that has its feed filled in."""
+    rows = [
+        [f"`{cls.__name__}`", f'`"{cls.feed}"`', f"`{RESOURCES[cls.feed].path}`"] for cls in SENSORS
+    ]
+    return table(["sensor", "feed", "list at Stripe"], rows)
+
+
+def feeds() -> str:
+    """Return one line for each list that can be polled."""
+    rows = [
+        [f'`"{name}"`', f"`{feed.path}`", f"`{feed.time_field}`", _to_know(feed)]
+        for name, feed in RESOURCES.items()
+    ]
+    return table(["feed", "list at Stripe", "time field", "what to know"], rows)
+
+
+def _to_know(feed: Resource) -> str:
+    """Return what is particular about a list."""
+    parts = ["Rows have [documented fields](#output)."] if feed.fields else []
+    if feed.always:
+        always = ", ".join(f"`{name}={value}`" for name, value in feed.always.items())
+        parts.append(f"Always read with {always}.")
+    parts += [text for text in (NOTES.get(feed.object), feed.absent_hint) if text]
+    return " ".join(parts)
+
+
+def outputs() -> str:
+    """Return the documented fields of each kind of object that has any."""
+    rows = [
+        [f"`{kind}`", ", ".join(field.name for field in resource.fields)]
+        for kind, resource in RESOURCES.items()
+        if resource.fields
+    ]
+    return table(["object", "fields"], rows)
+
+
+def window() -> str:
+    """Return the keys of a window."""
+    rows = [[f"`{name}`", text] for name, text in described(Window, "ivar").items()]
+    return table(["key", "what it holds"], rows)
+
+
+def connection() -> str:
+    """Return the fields of the connection form."""
+    rows = [
+        ["API key", "password", "`sk_…`, `rk_…`", "The secret or restricted key."],
+        ["API base URL", "host", "a URL", "For a proxy or a fake. Empty: https://api.stripe.com"],
+    ]
+    for name, option in OPTIONS.items():
+        rows.append([option.label, f"extra: `{name}`", _takes(option), option.description])
+    return table(["field", "where it is stored", "takes", "meaning"], rows)
+
+
+def _takes(option: Option) -> str:
+    """Return what an option may be."""
+    if option.type == "string":
+        return {"api_version": "a version", "stripe_account": "`acct_…`"}.get(option.name, "a URL")
+    least, most = option.bounds
+    return f"{'a whole number, ' if option.type == 'integer' else ''}{least} to {most:,}"
+
+
+def error_tree() -> str:
+    """Return the tree of errors, as the module has it."""
+    tree = (inspect.getdoc(errors) or "").split("\n\n", 1)[1]
+    return f"```text\n{tree}\n```\n"
+
+
+def functions() -> str:
+    """Return the hook's methods, each with its arguments and promise."""
+    rows = []
+    for name in HOOK_METHODS:
+        method = getattr(hooks.StripeHook, name)
+        given = defaults(method).items()
+        text = ", ".join(f"{p}={d.strip('`')}" if d else p for p, d in given)
+        rows.append([f"`{name}({text})`", promise(method)])
+    return table(["method", "what it does"], rows)
+
+
+def call_table(call: Callable[..., Any], documented: Any) -> str:
+    """Return name, default and meaning of each documented parameter of a function."""
+    known = described(documented)
+    rows = [
+        [f"`{name}`", default or "required", known[name]]
+        for name, default in defaults(call).items()
+        if name in known
+    ]
+    return table(["parameter", "default", "meaning"], rows)
+
+
+def modules() -> str:
+    """Return which module knows which, and which ones know Airflow; the fake is left out."""
+    files = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")]
+    shown = (
+        file for file in files if file.parts[0] != "testing" and not file.stem.startswith("__")
+    )
+    rows = []
+    for file in sorted(shown, key=lambda file: (file.parts[0] != "core", str(file))):
+        found = set(_imported(ast.parse((PACKAGE / file).read_text()).body))
+        inner = {name.removeprefix(f"{PACKAGE.name}.") for name in found}
+        known = [str(other) for other in files if ".".join(other.with_suffix("").parts) in inner]
+        airflow = "yes" if any(name.split(".")[0] == "airflow" for name in found) else ""
+        rows.append([f"`{file}`", ", ".join(f"`{name}`" for name in sorted(known)), airflow])
+    return table(["module", "knows", "imports Airflow"], rows)
+
+
+def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the dotted names that code imports, but for what only a type checker reads."""
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield from _imported(ast.iter_child_nodes(node))
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "actions": actions,
+    "sensors": named_sensors,
+    "feeds": feeds,
+    "outputs": outputs,
+    "window": window,
+    "connection": connection,
+    "errors": error_tree,
+    "hook": functions,
+    "hook.init": lambda: call_table(hooks.StripeHook.__init__, hooks.StripeHook),
+    "asset": lambda: call_table(assets.stripe_asset, assets.stripe_asset),
+    "modules": modules,
+    "limiter": lambda: call_table(RateLimiter.__init__, RateLimiter),
+    "StripeNewObjectSensor": lambda: parameter_table(sensors.StripeNewObjectSensor),
+    **{cls.__name__: (lambda cls=cls: parameter_table(cls)) for cls in OPERATORS},  # type: ignore[misc]
+}
+
+
+def filled(text: str) -> str:
+    """Return a page with every table as the code has it now."""
+    return REGION.sub(lambda match: f"{match[1]}{TABLES[match[2]]()}{match[4]}", text)
+
+
+def main() -> None:
+    """Write the tables into the pages."""
+    for page in PAGES:
+        page.write_text(filled(page.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""A real Airflow of its own, for the demo, the UI and the end-to-end tests.
+
+    with AirflowStack(dags_folder=dags, connections={"stripe_default": {...}}) as airflow:
+        airflow.unpause("my_dag")
+        run_id = airflow.trigger("my_dag")
+        assert airflow.wait_run("my_dag", run_id) == "success"
+
+Its components are the processes of an installation, started as an installation starts them; only
+the intervals at which they look around are shorter. Each component has a session of its own, by
+which its descendants are found.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import requests
+
+from dev.airflow_api import AirflowApi, wait_for
+from dev.airflow_home import AirflowHome
+from dev.processes import adopt_orphans, free_port, processes_of, undisturbed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+# "execution-api" is a second api-server, for the tasks alone.
+APIS = ("api-server", "execution-api")
+
+
+class AirflowStack(AirflowApi):
+    """A running Airflow: api-server, scheduler (LocalExecutor), dag-processor, triggerer, database.
+
+    :param dags_folder: the DAG files.
+    :param home: AIRFLOW_HOME, emptied at the start and kept at the end. None: a temporary one.
+    :param database: ``sqlite``, or ``postgresql``: a database of its own on the server named by
+        ``dev.airflow_home.POSTGRESQL``.
+    :param env: environment of every component, such as ``AIRFLOW__SCHEDULER__…``; it wins over
+        the settings of ``dev.airflow_home``.
+    :param connections: kept in the database, so that they are seen and changed in the UI.
+    :param components: which of them to start; ``api-server`` is always needed. With
+        ``execution-api`` the tasks have an api-server of their own: on a busy SQLite the two
+        would hold each other up.
+    :param say: called with sentences that say what is being waited for.
+    """
+
+    def __init__(
+        self,
+        *,
+        dags_folder: Path | str,
+        home: Path | str | None = None,
+        database: str = "sqlite",
+        env: Mapping[str, str] | None = None,
+        connections: Mapping[str, Mapping[str, Any]] | None = None,
+        components: Sequence[str] = COMPONENTS,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        super().__init__(f"http://127.0.0.1:{free_port()}")
+        self.dags_folder = Path(dags_folder).resolve()
+        self.database = database
+        self.connections = dict(connections or {})
+        self.components = tuple(components)
+        self.say = say
+        own = "execution-api" in components
+        self._execution_url = f"http://127.0.0.1:{free_port()}" if own else self.url
+        self._home = AirflowHome(
+            folder=home,
+            dags_folder=self.dags_folder,
+            database=database,
+            url=self.url,
+            execution_url=self._execution_url,
+            env=env or {},
+        )
+        self.home = self._home.folder
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._sessions: set[int] = set()
+
+    def __enter__(self) -> Self:
+        began = time.monotonic()
+        adopt_orphans()
+        self.say(f"Starting Airflow {version('apache-airflow-core')} ({self.database}) …")
+        try:
+            self._home.make()
+            self._run(self.components)
+            for conn_id, fields in self.connections.items():
+                self.set_connection(conn_id, fields)
+        except BaseException:
+            self.stop()
+            raise
+        self.say(f"Airflow is up at {self.url} ({time.monotonic() - began:.1f} s).")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def pid(self, component: str) -> int:
+        """Return the main process of a component."""
+        return self._processes[component].pid
+
+    def descendants(self, *components: str) -> dict[int, str]:
+        """Return pid and title of each process of these components, or of all ever started."""
+        return processes_of({self.pid(name) for name in components} or self._sessions)
+
+    def tasks(self) -> list[int]:
+        """Return the processes in which the user's code of a task runs now."""
+        return self._titled(r"airflow worker -- [0-9a-f]{8}-")
+
+    def supervisors(self) -> list[int]:
+        """Return the workers that watch over a running task: the parents of ``tasks()``."""
+        return self._titled(r"airflow worker -- LocalExecutor: (?!<idle>)")
+
+    def kill(self, component: str, signum: int = signal.SIGKILL) -> None:
+        """Send the main process of a component a signal; wait for its death if that is deadly."""
+        process = self._processes[component]
+        process.send_signal(signum)
+        if signum in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
+            process.wait(60)
+
+    def restart(self, component: str) -> None:
+        """End a component if it lives, start it again, and wait until it is healthy."""
+        if self._processes[component].poll() is None:
+            self.kill(component, signal.SIGTERM)
+        self._run([component])
+
+    def command(self, *words: str) -> None:
+        """Run an ``airflow`` command with this configuration; raise an error if it fails."""
+        self._home.command(*words)
+
+    def log_of(self, component: str) -> str:
+        """Return the output of a component so far."""
+        return (self.home / f"{component}.log").read_text(errors="replace")
+
+    def stop(self) -> None:
+        """End every process that was started, and its descendants; remove the database."""
+        with undisturbed():
+            for process in self._processes.values():
+                process.terminate()
+            with suppress(TimeoutError):
+                wait_for("a quiet end", lambda: not self.descendants(), timeout=3, every=0.1)
+            # A dying process may still have had a child: look again until none is left.
+            while left := self.descendants():
+                for pid in left:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                time.sleep(0.05)
+            # A process with threads may still be on its way out.
+            for process in self._processes.values():
+                process.wait()
+            self._home.remove()
+
+    def _titled(self, pattern: str) -> list[int]:
+        return [pid for pid, title in self.descendants().items() if re.match(pattern, title)]
+
+    def _run(self, components: Sequence[str]) -> None:
+        since = time.time()
+        for component in components:
+            self._start(component)
+        names = ", ".join(components)
+        wait_for(names, lambda: self._healthy(components, since), timeout=180, say=self.say)
+
+    def _start(self, component: str) -> None:
+        env = dict(self._home.env)
+        if component in APIS:
+            # In Airflow 3.3.2 the event loop of an api-server may wait for SQLite's lock while one
+            # of its own requests holds that lock and needs the loop to commit. Everything stands
+            # still until the wait is over; the client that gets the error asks again.
+            url = self._home.database_url(patience=2)
+            env.setdefault("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", url)
+        own = self._execution_url != self.url
+        # Logs are not served, since the api-server reads the log files themselves.
+        command = {
+            "api-server": self._serve(self.url, "core" if own else "all"),
+            "execution-api": self._serve(self._execution_url, "execution"),
+            "scheduler": ["scheduler", "--skip-serve-logs"],
+            "triggerer": ["triggerer", "--skip-serve-logs"],
+        }
+        with (self.home / f"{component}.log").open("ab") as log, undisturbed():
+            self._processes[component] = process = subprocess.Popen(
+                [sys.executable, "-m", "airflow", *command.get(component, [component])],
+                env=env,
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._sessions.add(process.pid)
+
+    @staticmethod
+    def _serve(url: str, apps: str) -> list[str]:
+        port = url.rpartition(":")[2]
+        return ["api-server", "--apps", apps, "--host", "127.0.0.1", "--port", port]
+
+    def _healthy(self, components: Sequence[str], since: float) -> bool:
+        """Return whether each of these components has shown a sign of life after ``since``."""
+        for component in components:
+            if self._processes[component].poll() is not None:
+                log = self.log_of(component)[-3000:]
+                raise RuntimeError(f"airflow {component} has ended:\n{log}")
+        health = self.call("GET", "/monitor/health")
+        if "execution-api" in components:
+            url = f"{self._execution_url}/execution/health"
+            if not requests.get(url, timeout=10).ok:
+                return False
+        beats = [health[name.replace("-", "_")] for name in components if name not in APIS]
+        return all(beat["status"] == "healthy" and _heard(beat) >= since for beat in beats)
+
+
+def _heard(beat: Mapping[str, Any]) -> float:
+    """Return when a component last showed a sign of life, in epoch seconds."""
+    text = next(value for name, value in beat.items() if name.startswith("latest_"))
+    return datetime.fromisoformat(text).timestamp() if text else 0.0

@@ -1,0 +1,99 @@
+"""When a task is tried again, and after how long."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.definitions.retry_policy import RetryAction
+
+from airflow_provider_stripe_lite import operators, sensors
+from airflow_provider_stripe_lite.errors import (
+    RateLimitWait,
+    StripeAuthenticationError,
+    StripeConnectionError,
+    StripeError,
+    StripeInputError,
+    StripeNotFoundError,
+    StripePermissionError,
+    StripeRateLimitError,
+    StripeReplayedError,
+    StripeServerError,
+)
+from airflow_provider_stripe_lite.operators import StripeGetCustomerOperator
+from airflow_provider_stripe_lite.retry_policy import StripeRetryPolicy
+from airflow_provider_stripe_lite.testing import FakeStripe
+from tests.harness import Run
+from tests.helpers import NOW
+
+
+@pytest.mark.parametrize(
+    ("error", "action", "wait"),
+    [
+        (StripeInputError("mend it"), RetryAction.FAIL, None),
+        (StripeAuthenticationError("bad key", status=401), RetryAction.FAIL, None),
+        (StripePermissionError("may not", status=403), RetryAction.FAIL, None),
+        (StripeNotFoundError("none", status=404), RetryAction.FAIL, None),
+        (StripeReplayedError("saved", status=500), RetryAction.FAIL, None),
+        (StripeError("declined", status=402), RetryAction.FAIL, None),
+        (StripeConnectionError("TLS"), RetryAction.FAIL, None),
+        (RateLimitWait(12.5), RetryAction.RETRY, 12.5),
+        (
+            StripeRateLimitError("slow", status=429, retryable=True, retry_after=7),
+            RetryAction.RETRY,
+            7,
+        ),
+        (
+            StripeServerError("down", status=503, retryable=True, retry_after=0),
+            RetryAction.RETRY,
+            0,
+        ),
+        (StripeRateLimitError("slow", status=429, retryable=True), RetryAction.DEFAULT, None),
+        (StripeServerError("down", status=503, retryable=True), RetryAction.DEFAULT, None),
+        (StripeConnectionError("timeout", retryable=True), RetryAction.DEFAULT, None),
+        (RuntimeError("not ours"), RetryAction.DEFAULT, None),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_what_a_retry_is_worth(error: Exception, action: RetryAction, wait: float | None) -> None:
+    """No retry in vain, the wait that was asked for, and otherwise what the task says."""
+    decision = StripeRetryPolicy().evaluate(error, 1, 3)
+    assert decision.action == action
+    assert decision.retry_delay == (None if wait is None else timedelta(seconds=wait))
+
+
+def test_the_policy_is_everybody_s_default() -> None:
+    """All tasks have it, unless one says otherwise; and it can be kept in the database."""
+    assert isinstance(
+        operators.StripeGetCustomerOperator(task_id="a", customer_id="cus_1").retry_policy,
+        StripeRetryPolicy,
+    )
+    assert isinstance(sensors.StripeNewCustomerSensor(task_id="b").retry_policy, StripeRetryPolicy)
+    assert sensors.StripeNewCustomerSensor(task_id="c", retry_policy=None).retry_policy is None
+    policy = StripeRetryPolicy()
+    assert isinstance(StripeRetryPolicy.deserialize(policy.serialize()), StripeRetryPolicy)
+
+
+@pytest.mark.parametrize(("status", "tries"), [(401, 1), (403, 1), (404, 1), (400, 1)])
+def test_a_task_is_not_tried_again_in_vain(
+    dag: DAG, stripe: FakeStripe, status: int, tries: int
+) -> None:
+    """With retries=3, a refusal still fails at once, after one request."""
+    stripe.fault(path="/v1/", status=status, body={"error": {"message": "no"}}, every=1)
+    with dag:
+        StripeGetCustomerOperator(task_id="act", customer_id="cus_1", retries=3)
+    run = Run(dag, NOW).go()
+    assert run.state("act") == "failed"
+    assert len(run.errors) == len(stripe.calls) == tries
+
+
+def test_a_task_is_tried_again_where_it_helps(dag: DAG, stripe: FakeStripe) -> None:
+    """What may pass is retried, first by the client, then by the task, and succeeds in the end."""
+    made = stripe.add("customer")
+    stripe.fault(path="/v1/", status=503, headers={"Retry-After": "0"}, times=6)
+    with dag:
+        StripeGetCustomerOperator(task_id="act", customer_id=made, retries=1)
+    run = Run(dag, NOW).go()
+    assert run.state("act") == "success"
+    assert (len(run.errors), len(stripe.calls)) == (1, 7)

@@ -1,1 +1,0 @@
-"""Speed, memory and the call limit, measured side by side: ``python -m tests.bench`` (``make bench``)."""

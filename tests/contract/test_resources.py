@@ -1,0 +1,132 @@
+"""The table of lists is held to the classes of Stripe's own Python library, and to its documents.
+
+This never skips: the library is a dependency of the tests.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import stripe
+from stripe._object_classes import OBJECT_CLASSES
+
+from airflow_provider_stripe_lite.core.resources import RESOURCES, FeedName, Resource
+from airflow_provider_stripe_lite.testing.shapes import SHAPES
+from tests.contract import openapi
+
+pytestmark = pytest.mark.contract
+
+# The Orders API is in no library any more.
+LEGACY = {"order"}
+# An account whose details are not known to the platform has no `created`: the library says so.
+OPTIONAL_TIMES = {"account"}
+DOCUMENTS = ("current.json", "legacy.json")
+
+
+@cache
+def lists() -> dict[str, tuple[type, str]]:
+    """Return, for each path that a service of the library lists, the parameters and the object."""
+    found = {}
+    for file in sorted(Path(stripe.__file__).parent.rglob("*_service.py")):
+        text = file.read_text()
+        for method in re.split(r"(?m)^    (?=(?:async )?def )", text):
+            call = re.match(
+                r'def list\(\s*self,\s*params: (?:Optional\[)?"(?P<params>\w+)".*?'
+                r'-> "ListObject\[(?P<object>\w+)\]":.*?"get",\s*"(?P<path>/v1/[^"{]+)"',
+                method,
+                re.DOTALL,
+            )
+            if call:
+                params = _imported(text, call["params"])
+                found[call["path"]] = params, _imported(text, call["object"]).OBJECT_NAME
+    return found
+
+
+def _imported(text: str, name: str) -> Any:
+    """Return a class that a module of the library imports, also where only for type checking."""
+    source = re.search(rf"from (stripe[\w.]+) import (?:\(\s*)?{name}\b", text)
+    assert source, name
+    return getattr(importlib.import_module(source[1]), name)
+
+
+def annotated(kind: str) -> dict[str, Any]:
+    """Return the annotated fields of an object's class."""
+    module, name = OBJECT_CLASSES[kind]
+    return inspect.get_annotations(getattr(importlib.import_module(module), name))
+
+
+def differences(resource: Resource) -> Iterator[str]:
+    """Say what the library knows otherwise."""
+    if resource.path not in lists():
+        yield f"no service lists {resource.path}"
+        return
+    params, listed = lists()[resource.path]
+    names = set(inspect.get_annotations(params))
+    if listed != resource.object:
+        yield f"{resource.path} lists objects of the kind {listed!r}"
+    for name in ("created", "ending_before", *resource.always):
+        if name not in names:
+            yield f"{params.__name__} has no parameter {name!r}: it has {sorted(names)}"
+    fields = annotated(resource.object)
+    if resource.time_field not in fields:
+        yield f"the object has no field {resource.time_field!r}"
+    elif "Optional" in str(fields[resource.time_field]) and resource.object not in OPTIONAL_TIMES:
+        yield f"the object's {resource.time_field!r} may be null"
+
+
+@pytest.mark.parametrize("name", sorted(set(RESOURCES) - LEGACY))
+def test_a_record_is_what_the_library_knows(name: str) -> None:
+    """Path, object, time field and parameters are those of the library's classes."""
+    found = list(differences(RESOURCES[name]))
+    assert not found, f"RESOURCES[{name!r}] and stripe {stripe.VERSION}: {'; '.join(found)}"
+
+
+@pytest.mark.parametrize("name", sorted(set(RESOURCES) - LEGACY))
+def test_the_fake_filters_by_nothing_that_the_library_does_not_know(name: str) -> None:
+    """What a test filters by is a parameter of Stripe's list."""
+    unknown = SHAPES[name].filters - set(inspect.get_annotations(lists()[RESOURCES[name].path][0]))
+    assert not unknown, f"the list of {name!r} has no filter {sorted(unknown)}"
+
+
+def test_the_names_of_feeds_are_those_of_the_table() -> None:
+    """`FeedName`, which editors complete from, names every record and nothing else."""
+    names, table = set(get_args(FeedName)), set(RESOURCES)
+    assert names == table, f"only FeedName: {names - table}; only RESOURCES: {table - names}"
+    wrong = {key for key, resource in RESOURCES.items() if key != resource.object}
+    assert not wrong, f"records that do not stand under their own name: {wrong}"
+
+
+def test_a_wrong_record_would_be_seen() -> None:
+    """The check itself: each kind of mistake is found, and said."""
+    for wrong, words in (
+        (Resource("charge", "/v1/chrages"), "no service lists /v1/chrages"),
+        (Resource("charge", "/v1/refunds"), "lists objects of the kind 'refund'"),
+        (Resource("charge", "/v1/charges", time_field="date"), "no field 'date'"),
+        (Resource("charge", "/v1/charges", always={"status": "all"}), "no parameter 'status'"),
+        (Resource("payment_link", "/v1/payment_links"), "no parameter 'created'"),
+    ):
+        assert words in "; ".join(differences(wrong))
+
+
+@pytest.mark.skipif(not openapi.AT_HAND, reason=openapi.MISSING)
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_documents_agree(document: str) -> None:
+    """Of the lists that a document holds, paths, parameters and objects are those of the table."""
+    spec, seen = openapi.load(document), 0
+    for resource in RESOURCES.values():
+        if resource.path not in spec["paths"]:
+            continue
+        seen += 1
+        names = openapi.parameters(spec, "GET", resource.path)
+        missing = {"created", "ending_before", *resource.always} - names
+        assert not missing, f"{document}: GET {resource.path} does not take {sorted(missing)}"
+        fields = spec["components"]["schemas"][resource.object]["properties"]
+        assert resource.time_field in fields, f"{document}: {resource.object} has no such time"
+    assert seen >= 5

@@ -1,0 +1,183 @@
+"""A window says the same in Python and as JSON, and what is none is refused."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from airflow_provider_stripe_lite.core.window import (
+    Position,
+    Source,
+    Window,
+    checked,
+    end_of,
+    first_second,
+    is_empty,
+    refuse_foreign,
+    start_of,
+    stretch,
+)
+from airflow_provider_stripe_lite.errors import StripeInputError
+from tests.helpers import NOW
+
+SOURCE = Source("customer", "stripe_shop", "acct_1", livemode=False)
+START, END = Position(NOW - 100, "cus_1"), Position(NOW, "cus_9")
+WINDOW = {
+    "feed": "customer",
+    "types": None,
+    "created_gte": "2026-02-02T02:38:20+00:00",
+    "created_lt": "2026-02-02T02:40:00+00:00",
+    "after": "cus_1",
+    "last": "cus_9",
+    "stripe_conn_id": "stripe_shop",
+    "stripe_account": "acct_1",
+    "livemode": False,
+    "count": 3,
+}
+
+
+def test_a_window_is_what_is_documented() -> None:
+    """Times in ISO 8601 and UTC, ids, where it was read, and how many objects it holds."""
+    assert stretch(SOURCE, START, END, 3) == WINDOW
+    assert list(WINDOW) == list(Window.__annotations__)
+
+
+@pytest.mark.parametrize("start", [Position(0), Position(NOW), Position(NOW - 100, "cus_1")])
+@pytest.mark.parametrize("end", [Position(NOW), Position(NOW + 5, "cus_2")])
+def test_both_ends_survive_json(start: Position, end: Position) -> None:
+    """What is stored is what is read."""
+    window = json.loads(json.dumps(stretch(SOURCE, start, end, None)))
+    assert checked(window) == window
+    assert (start_of(window), end_of(window)) == (start, end)
+
+
+def test_an_empty_window_is_known_as_one() -> None:
+    """It begins where it ends."""
+    assert is_empty(stretch(SOURCE, START, Position(START.before, "cus_9"), 0))
+    assert not is_empty(stretch(SOURCE, START, END, 0))
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2026-02-02T02:38:20Z",
+        "2026-02-02T02:38:20",
+        "2026-02-02 02:38:20",
+        "2026-02-02T03:38:20+01:00",
+    ],
+)
+def test_a_time_may_be_written_as_people_do(time: str) -> None:
+    """A time without an offset is UTC, wherever the worker stands."""
+    assert start_of(checked(WINDOW | {"created_gte": time})) == START
+
+
+def test_what_somebody_has_added_is_left_out() -> None:
+    """The window holds its own names and no others."""
+    assert checked(WINDOW | {"note": "mine"}) == WINDOW
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", [], {}, [WINDOW], json.dumps(WINDOW)])
+def test_what_is_no_window_is_refused(value: Any) -> None:
+    """One sentence, which names the sensor's argument."""
+    refused = r'^window must be what a sensor with returns="window" returned, got .*\.$'
+    with pytest.raises(StripeInputError, match=refused) as caught:
+        checked(value)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("name", WINDOW)
+def test_a_window_without_one_of_its_names_is_refused(name: str) -> None:
+    """A window that somebody has edited is not guessed at."""
+    with pytest.raises(StripeInputError, match=r"^window must be"):
+        checked({key: value for key, value in WINDOW.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("created_gte", None),
+        ("created_gte", 5),
+        ("created_gte", 5.0),
+        ("created_gte", True),
+        ("created_gte", ""),
+        ("created_gte", "now"),
+        ("created_gte", "2026-13-01"),
+        ("created_gte", "1969-12-31T23:59:59+00:00"),
+        ("created_lt", None),
+        ("created_lt", NOW),
+        ("created_lt", "tomorrow"),
+        ("after", 5),
+        ("after", ["cus_1"]),
+        ("last", 5),
+        ("last", {"id": "cus_1"}),
+    ],
+)
+def test_a_window_with_a_value_that_is_none_is_refused(name: str, value: Any) -> None:
+    """A time that is no time, an id that is no text."""
+    with pytest.raises(StripeInputError, match=r"^window must be"):
+        checked(WINDOW | {name: value})
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (SOURCE._replace(feed="charge"), "feed 'customer'.*feed 'charge'"),
+        (SOURCE._replace(livemode=True), "livemode False.*livemode True"),
+        (SOURCE._replace(stripe_account="acct_2"), "stripe_account 'acct_1'.*'acct_2'"),
+    ],
+)
+def test_a_window_of_something_else_is_refused(source: Source, words: str) -> None:
+    """Both sides are named, and what to do."""
+    window = stretch(SOURCE, START, END, None)
+    with pytest.raises(StripeInputError, match=rf"^This cursor was made for {words}") as caught:
+        refuse_foreign(window, source, "cursor", "Delete it.")
+    assert str(caught.value).endswith("nothing was delivered. Delete it.")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        SOURCE,
+        SOURCE._replace(livemode=None),
+        SOURCE._replace(stripe_account=None),
+        SOURCE._replace(stripe_conn_id="another_name"),
+    ],
+)
+def test_what_a_key_does_not_tell_is_not_held_against_it(source: Source) -> None:
+    """A key may show neither mode nor account, and a connection may be renamed."""
+    window = stretch(SOURCE, START, END, None)
+    refuse_foreign(window, source, "window")
+    refuse_foreign(stretch(source, START, END, None), SOURCE, "window")
+
+
+RUN = datetime(2026, 2, 2, 2, 40, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("start_from", "second"),
+    [
+        ("beginning", 0),
+        ("now", NOW),
+        ("2026-02-02T02:40:00Z", NOW),
+        ("2026-02-02T02:40:00", NOW),
+        (" 2026-02-02T03:40:00+01:00\n", NOW),
+        ("2026-02-02", NOW - 9_600),
+        (RUN, NOW),
+        (RUN.replace(tzinfo=None), NOW),
+        (RUN.astimezone(timezone(timedelta(hours=-5))), NOW),
+    ],
+)
+def test_a_start_is_a_second(start_from: Any, second: int) -> None:
+    """A time without an offset is UTC."""
+    assert first_second(start_from, RUN) == second
+
+
+@pytest.mark.parametrize("start_from", ["", "yesterday", "2026-13-01", "{{ none }}", 5, None])
+def test_a_start_that_is_none_is_refused(start_from: Any) -> None:
+    """The sentence says what it may be."""
+    refused = r'^start_from must be "now", "beginning" or a date-time'
+    with pytest.raises(StripeInputError, match=refused):
+        first_second(start_from, RUN)
