@@ -1,0 +1,155 @@
+"""DAGs as a user writes them: a type checker must have nothing to say about this file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Context, chain, dag, get_current_context, task
+
+from airflow_provider_stripe_lite.assets import event_windows, stripe_asset
+from airflow_provider_stripe_lite.core.window import Window
+from airflow_provider_stripe_lite.errors import StripeError, StripeInputError, StripeNotFoundError
+from airflow_provider_stripe_lite.hooks import StripeHook
+from airflow_provider_stripe_lite.operators import (
+    StripeCreateCustomerOperator,
+    StripeCreateProductOperator,
+    StripeGetCustomerOperator,
+    StripeUpdateCustomerOperator,
+    StripeUpdateProductOperator,
+)
+from airflow_provider_stripe_lite.retry_policy import StripeRetryPolicy
+from airflow_provider_stripe_lite.sensors import (
+    StripeNewChargeSensor,
+    StripeNewCustomerSensor,
+    StripeNewInvoiceItemSensor,
+    StripeNewObjectSensor,
+    StripeNewOrderSensor,
+)
+from airflow_provider_stripe_lite.testing import FakeStripe
+
+
+def load(window: Window) -> int:
+    """Read the objects of a window, one page in memory."""
+    rows = 0
+    for charge in StripeHook("stripe_eu", stripe_account="acct_1").read(window):
+        print(charge["id"], charge["amount"])
+        rows += 1
+    print(f"{rows} of {window['count']} from {window['created_gte']} to {window['created_lt']}")
+    return rows
+
+
+def look_up(customer_id: str) -> str | None:
+    """Use the hook for what no operator does."""
+    hook = StripeHook()
+    try:
+        customer: dict[str, Any] = hook.get_customer(customer_id)
+    except StripeNotFoundError as exc:
+        print(exc.status, exc.code, exc.request_id)
+        return None
+    except (StripeError, StripeInputError) as exc:
+        raise RuntimeError(str(exc)) from exc
+    hook.update_customer(customer_id, metadata={"seen": datetime.now(UTC).isoformat()})
+    product = hook.create_product("Tea", active=True, images=["https://example.com/tea.png"])
+    hook.update_product(product["id"], name="Green tea", description="")
+    made = hook.create_customer(customer_email="a@example.com", idempotency_key="signup-1")
+    works, sentence = hook.test_connection()
+    print(works, sentence, made["id"])
+    body = hook.get_conn().get("/v1/balance").body
+    return str(customer["email"] or body["livemode"])
+
+
+with DAG(
+    "charges",
+    schedule=timedelta(minutes=10),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    max_active_runs=1,
+    catchup=False,
+) as charges:
+    new = StripeNewChargeSensor(
+        task_id="new",
+        returns="window",
+        max_items=10_000,
+        start_from="beginning",
+        mode="reschedule",
+        timeout=3600,
+        soft_fail=True,
+        retries=3,
+    )
+
+    @task(retries=3)
+    def store(window: Window) -> int:
+        """Store the charges of the window."""
+        return load(window)
+
+    store(new.output)
+
+
+with DAG("customers", schedule=None, max_active_runs=1) as customers:
+    StripeNewCustomerSensor(
+        task_id="customers",
+        fields=["id", "email", "metadata.order_ref"],
+        start_from=datetime(2026, 1, 1, tzinfo=UTC),
+        deferrable=True,
+        advance_after="dag_run",
+        cursor_variable="stripe_customers",
+    )
+    StripeNewOrderSensor(task_id="orders", stripe_conn_id="stripe_old", poke_interval=300)
+    StripeNewInvoiceItemSensor(
+        task_id="items", poke_interval=timedelta(minutes=5), min_age=120, fields="*"
+    )
+    StripeNewObjectSensor(
+        task_id="payouts", feed="payout", allow_fast_polling=True, poke_interval=30
+    )
+    StripeNewObjectSensor(task_id="sessions", feed="checkout.session", retry_policy=None)
+
+    create = StripeCreateCustomerOperator(
+        task_id="create",
+        customer_email="{{ params.email }}",
+        metadata={"order_ref": "{{ params.order }}"},
+        retries=5,
+    )
+    get = StripeGetCustomerOperator(task_id="get", customer_id="cus_1", fields="*")
+    update = StripeUpdateCustomerOperator(
+        task_id="update",
+        customer_id=create.output["id"],
+        description="",
+        stripe_account="acct_1",
+        retry_policy=StripeRetryPolicy(),
+    )
+    chain(create, get, update)
+    StripeCreateProductOperator(
+        task_id="tea",
+        name="Tea",
+        product_id="tea",
+        active="{{ params.active }}",
+        images="https://example.com/1.png, https://example.com/2.png",
+        idempotency_key="tea-1",
+    )
+    StripeUpdateProductOperator(task_id="tea_again", product_id="tea", name="Tea", shippable=True)
+
+
+@dag(schedule=[stripe_asset("signups", feed="customer", poll_interval=300)], catchup=False)
+def signups() -> None:
+    """Greet each batch of new customers."""
+
+    @task
+    def greet() -> list[str]:
+        context: Context = get_current_context()
+        windows = event_windows(context)
+        print([window["id"] for window in windows])
+        hook = StripeHook()
+        return [customer["id"] for window in windows for customer in hook.read(window)]
+
+    greet()
+
+
+signups()
+
+
+def rehearse() -> None:
+    """Try a DAG against the fake."""
+    with FakeStripe() as stripe:
+        first: str = stripe.add("customer", email="a@example.com")
+        stripe.advance(60)
+        print(first, stripe.url, stripe.connection)

@@ -1,0 +1,68 @@
+"""Mistakes as a user makes them, one in each marked line; everything else is correct."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, task
+
+from airflow_provider_stripe_lite.assets import stripe_asset
+from airflow_provider_stripe_lite.core.window import Window
+from airflow_provider_stripe_lite.hooks import StripeHook
+from airflow_provider_stripe_lite.operators import (
+    StripeCreateCustomerOperator,
+    StripeCreateProductOperator,
+    StripeGetCustomerOperator,
+    StripeUpdateProductOperator,
+)
+from airflow_provider_stripe_lite.sensors import (
+    StripeNewChargeSensor,
+    StripeNewCustomerSensor,
+    StripeNewObjectSensor,
+)
+
+hook = StripeHook()
+
+
+def end_of(window: Window) -> str:
+    """Tell where a window ends."""
+    return window["until"]  # mistake: Window has no such key
+
+
+with DAG("sensors", schedule=None, max_active_runs=1) as sensors:
+    StripeNewObjectSensor(task_id="m1", feed="custommer")  # mistake: a feed's name misspelt
+    StripeNewObjectSensor(task_id="m2")  # mistake: no feed
+    StripeNewObjectSensor(task_id="m3", feed="charge", returns="row")  # mistake: "rows"
+    StripeNewObjectSensor(task_id="m4", feed="charge", max_items="10")  # mistake: a text
+    StripeNewObjectSensor(task_id="m5", feed="charge", min_age="60")  # mistake: a text
+    StripeNewObjectSensor(task_id="m6", feed="charge", mode="poll")  # mistake: "poke"
+    StripeNewChargeSensor(task_id="m7", returns="row")  # mistake: "rows"
+    StripeNewChargeSensor(task_id="m8", max_items="10")  # mistake: a text
+    StripeNewChargeSensor(task_id="m9", start_from=5)  # mistake: neither text nor date-time
+    StripeNewCustomerSensor(task_id="m10", deferrable="yes")  # mistake: a text
+    StripeNewCustomerSensor(task_id="m11", stripe_conn_id=None)  # mistake: None
+    StripeNewCustomerSensor(task_id="m12", fields=5)  # mistake: a number
+    StripeNewCustomerSensor(task_id="m13", advance_after="dag")  # mistake: "dag_run"
+    # No type checker finds this one: whatever else is given goes to Airflow's own class, which
+    # refuses it when the file is parsed.
+    StripeNewCustomerSensor(task_id="m14", feed="charge")  # mistake: the sensor has its feed
+
+with DAG("operators", schedule=None) as operators:
+    StripeGetCustomerOperator(task_id="m1")  # mistake: no customer_id
+    StripeGetCustomerOperator(task_id="m2", customer_id=5)  # mistake: a number
+    StripeCreateProductOperator(task_id="m3")  # mistake: no name
+    StripeCreateProductOperator(task_id="m4", name="Tea", images=5)  # mistake: a number
+    StripeUpdateProductOperator(task_id="m5", name="Tea")  # mistake: no product_id
+    StripeCreateCustomerOperator(task_id="m6", metadata=["a"])  # mistake: a list
+    # Nor this one, for the same reason.
+    StripeCreateCustomerOperator(task_id="m7", customer_mail="a@b.c")  # mistake: a name misspelt
+
+with DAG("asset", schedule=[stripe_asset("c", feed="custommer")]) as asset:  # mistake: misspelt
+
+    @task
+    def read() -> None:
+        """Use the hook."""
+        hook.read("window")  # mistake: a text
+        hook.get_customer(5)  # mistake: a number
+        hook.create_product()  # mistake: no name
+        hook.create_customer(email="a@example.com")  # mistake: customer_email
+
+    read()
