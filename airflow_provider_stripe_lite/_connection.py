@@ -29,7 +29,8 @@ class Option:
     :param name: the key in the extra.
     :param type: JSON's word for what the value is.
     :param label: what the form calls the option.
-    :param description: what the form says below the field.
+    :param description: what the form says below the field, which adds the default.
+    :param default: what counts where nothing is given.
     :param bounds: least and largest number.
     :param pattern: what a text must match as a whole.
     :param example: what a refusal names for a text.
@@ -39,35 +40,36 @@ class Option:
     type: Literal["string", "number", "integer"]
     label: str
     description: str
+    default: str | float | None = None
     bounds: tuple[int, int] = (1, 1)
     pattern: str = ".*"
     example: str = ""
 
     @property
     def field(self) -> dict[str, Any]:
-        """The option as a field of Airflow's connection form."""
+        """Return the option as a field of Airflow's connection form."""
         least, most = self.bounds
         rule: dict[str, Any] = {"minimum": least, "maximum": most}
         if self.type == "string":
             rule = {"pattern": f"^{self.pattern}$"}
         # The form marks a field as required unless its type may be null.
         schema = {"type": [self.type, "null"], **rule}
-        return {"label": self.label, "description": self.description, "schema": schema}
+        empty = "" if self.default is None else f" Empty: {_shown(self.default)}."
+        return {"label": self.label, "description": self.description + empty, "schema": schema}
 
     def read(self, value: Any) -> Any:
-        """Return the value that the form would store, or None where nothing is given.
+        """Return the value that the form would store, or the default where nothing is given.
 
         :raises StripeInputError: the form would refuse the value. A number may be text here, since
             the URI form of a connection has only text.
         """
         if value is None or value == "":
-            return None
+            return self.default
         if self.type == "string":
             if isinstance(value, str) and re.fullmatch(self.pattern, value):
                 return value
             raise StripeInputError(
-                f"{self.name} (in the connection's extra, or of the hook) must be {self.example}, "
-                f"got {value!r:.40}."
+                f"{self.name} (in the connection's extra, or of the hook) must be {self.example}."
             )
         number = _number(value)
         least, most = self.bounds
@@ -87,8 +89,8 @@ OPTIONS = {
             "api_version",
             "string",
             "Stripe API version",
-            "Sent with every request, so that answers keep their shape. Empty: "
-            f"{DEFAULT_API_VERSION}.",
+            "Sent with every request, so that answers keep their shape.",
+            DEFAULT_API_VERSION,
             pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[A-Za-z0-9_]+)?",
             example="a version such as 2025-02-24.acacia",
         ),
@@ -104,21 +106,24 @@ OPTIONS = {
             "timeout",
             "number",
             "Timeout (s)",
-            f"Seconds to wait for an answer. Empty: {TIMEOUT:g}.",
+            "Seconds to wait for an answer.",
+            TIMEOUT,
             bounds=(1, 600),
         ),
         Option(
             "rate_limit_calls",
             "integer",
             "Call limit",
-            f"Calls of this connection in each period, over all tasks. Empty: {ratelimit.CALLS}.",
+            "Calls of this connection in each period, over all tasks.",
+            ratelimit.CALLS,
             bounds=(1, 100_000),
         ),
         Option(
             "rate_limit_period",
             "number",
             "Call limit period (s)",
-            f"The seconds for which the call limit stands. Empty: {ratelimit.PERIOD:g}.",
+            "The seconds for which the call limit stands.",
+            ratelimit.PERIOD,
             bounds=(1, 86_400),
         ),
         Option(
@@ -126,7 +131,7 @@ OPTIONS = {
             "string",
             "Call limit store",
             "redis://… where tasks run on several hosts. Empty: a file, for the tasks of one host.",
-            pattern=r"(redis|rediss|sqlite)://.+",
+            pattern=r"(rediss?://|sqlite:///).+",
             example="redis://… or empty",
         ),
     )
@@ -174,14 +179,14 @@ def connect(
     return StripeClient(
         key,
         base_url=base_url,
-        api_version=options["api_version"] or DEFAULT_API_VERSION,
+        api_version=options["api_version"],
         stripe_account=account,
-        timeout=timeout or options["timeout"] or TIMEOUT,
+        timeout=timeout or options["timeout"],
         tries=tries,
         limiter=ratelimit.limiter_for(
             options["rate_limit_url"],
-            calls=options["rate_limit_calls"] or ratelimit.CALLS,
-            period=options["rate_limit_period"] or ratelimit.PERIOD,
+            calls=options["rate_limit_calls"],
+            period=options["rate_limit_period"],
         ),
         limit_key=hashlib.sha256(repr(who).encode()).hexdigest()[:16],
         notify=log.info,
@@ -198,8 +203,13 @@ def _options(extra: str | None, **instead: str | None) -> dict[str, Any]:
         raise StripeInputError(
             'The connection\'s extra must be a JSON object such as {"timeout": 60}.'
         )
-    given |= {name: value for name, value in instead.items() if value is not None}
+    # An empty text, as a template may give, counts as not given.
+    given |= {name: value for name, value in instead.items() if value not in (None, "")}
     return {name: option.read(given.get(name)) for name, option in OPTIONS.items()}
+
+
+def _shown(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _number(value: Any) -> float:

@@ -35,20 +35,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Cursor", "CursorChain"]
 
-# The XCom key, and the key in the run's state store.
+# Both the XCom and the entry in the run's state store have this key.
 CURSOR = "cursor"
 Cursor = dict[str, Any]
-# The key in the run's state store for how far the runs before it had come.
+# This entry of the state store says how far the runs before it had come.
 _START = "start"
 _FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
 _FAILED = ("failed", "upstream_failed", "skipped", "removed")
-# Earlier runs that are looked at.
+# The search for the oldest run without a cursor ends after so many runs.
 _ATTEMPTS = 100
 
 _START_OVER_HINT = (
     "To start afresh on purpose, give the task another task_id (and cursor_variable another name, "
     "if it is set): it then begins at start_from."
 )
+_KEEP_ORDER_HINT = "To go on, keep the order of what the sensor expands over."
 
 
 class CursorChain:
@@ -84,6 +85,8 @@ class CursorChain:
         clearing the run before it, for instance, makes that one's cursor uncertain for a while.
         """
         pinned = self._store.get(_START)
+        if pinned:
+            pinned = checked(pinned, f"The start that {self._name} keeps", _START_OVER_HINT)
         furthest = start_of(pinned) if pinned else None
         candidates = self._candidates()
         if furthest is not None and not candidates:
@@ -197,15 +200,14 @@ class CursorChain:
                 f"The XCom or Variable of {self._name} holds no cursor of this provider. "
                 f"{_START_OVER_HINT}"
             )
-        window = checked(window)
-        refuse_foreign(window, self._source, "cursor", _START_OVER_HINT)
+        window = checked(window, f"The cursor of {self._name}", _START_OVER_HINT)
+        remedy = _KEEP_ORDER_HINT if self._mapped else _START_OVER_HINT
+        refuse_foreign(window, self._source, "cursor", remedy)
         conn_id = self._source.stripe_conn_id
         if self._mapped and window["stripe_conn_id"] != conn_id:
-            # The list that the task expands over has changed its order.
             raise StripeInputError(
                 f"This cursor was made for connection {window['stripe_conn_id']!r}, but map index "
-                f"{self._ti.map_index} now stands for {conn_id!r}; nothing was delivered: keep the "
-                "order of what the sensor expands over."
+                f"{self._ti.map_index} now stands for {conn_id!r}; nothing was delivered. {remedy}"
             )
         return {**cursor, "window": window}
 

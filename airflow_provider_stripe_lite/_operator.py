@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
 from airflow_provider_stripe_lite._compat import NEVER_EXPIRE
+from airflow_provider_stripe_lite._seen import Seen
 from airflow_provider_stripe_lite.core.fields import projection
 from airflow_provider_stripe_lite.errors import StripeError, StripeNotFoundError
 from airflow_provider_stripe_lite.hooks import StripeHook
-from airflow_provider_stripe_lite.links import Seen, StripeDashboardLink, StripeRequestLogLink
+from airflow_provider_stripe_lite.links import StripeDashboardLink, StripeRequestLogLink
 from airflow_provider_stripe_lite.retry_policy import StripeRetryPolicy
 
 if TYPE_CHECKING:
@@ -81,14 +82,20 @@ class StripeOperator(BaseOperator):
         given = {name: getattr(self, name) for name in self.action.arguments}
         request = self.action.request(given, client.api_version)
         try:
-            response = self._send(client, request, context)
+            response = self._send(client, request, given, context)
         except StripeError as exc:
             self.request_log_url = exc.request_log_url
             raise
         self.seen = Seen(client, response.request_id, object=response.body)
         return row(response.body)
 
-    def _send(self, client: StripeClient, request: Request, context: Context) -> Response:
+    def _send(
+        self,
+        client: StripeClient,
+        request: Request,
+        given: Mapping[str, Any],
+        context: Context,
+    ) -> Response:
         """Send the request; a create is made once for this task of this run.
 
         Stripe forgets an idempotency key after a day, so the id is also kept in the task's state,
@@ -96,7 +103,7 @@ class StripeOperator(BaseOperator):
         """
         if request.verb != "create":
             return client.send(request, self.idempotency_key)
-        key = self.idempotency_key or self._key(client, request, context)
+        key = self.idempotency_key or self._key(client, given, context)
         store: Any = context["task_state_store"]
         made = store.get(_CREATED)
         if made and made["key"] == key:
@@ -112,11 +119,15 @@ class StripeOperator(BaseOperator):
         store.set(_CREATED, {"key": key, "id": response.body["id"]}, retention=NEVER_EXPIRE)
         return response
 
-    def _key(self, client: StripeClient, request: Request, context: Context) -> str:
-        """Return a key that is the same for every try, and another one for other parameters."""
+    def _key(self, client: StripeClient, given: Mapping[str, Any], context: Context) -> str:
+        """Return a key that is the same for every try, and another one for other arguments.
+
+        It is made of the arguments and not of Stripe's parameters: these depend on the API version,
+        and a run that is cleared after an upgrade must not create a second object.
+        """
         ti = context["ti"]
-        what = [ti.dag_id, ti.task_id, ti.run_id, ti.map_index, request.path]
-        text = json.dumps(
-            [what, [client.livemode, client.account], request.parameters], sort_keys=True
-        )
+        what = [ti.dag_id, ti.task_id, ti.run_id, ti.map_index, self.action.resource]
+        who = [client.livemode, client.account]
+        sent = {name: value for name, value in given.items() if value is not None}
+        text = json.dumps([what, who, sent], sort_keys=True, default=str)
         return f"airflow-{hashlib.sha256(text.encode()).hexdigest()}"

@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_provider_stripe_lite._cursor import CursorChain
+from airflow_provider_stripe_lite._seen import Seen
 from airflow_provider_stripe_lite.core.fields import projection
 from airflow_provider_stripe_lite.core.reading import (
     MAX_ITEMS,
@@ -29,7 +30,7 @@ from airflow_provider_stripe_lite.core.reading import (
 from airflow_provider_stripe_lite.core.window import Position, Source, Window, first_second
 from airflow_provider_stripe_lite.errors import RateLimitWait, StripeError, StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
-from airflow_provider_stripe_lite.links import Seen, StripeDashboardLink, StripeRequestLogLink
+from airflow_provider_stripe_lite.links import StripeDashboardLink, StripeRequestLogLink
 from airflow_provider_stripe_lite.retry_policy import StripeRetryPolicy
 from airflow_provider_stripe_lite.triggers import StripeSensorTrigger
 

@@ -20,6 +20,7 @@ from airflow_provider_stripe_lite.core.window import (
     Position,
     Source,
     Window,
+    behind,
     checked,
     end_of,
     first_second,
@@ -35,6 +36,7 @@ __all__ = ["WindowProducer"]
 # that arrive before the scheduler has created the run are delivered only with the next event.
 _EVENT_SECONDS = 10.0
 _LONGEST_BACKOFF = 600.0
+_START_OVER_HINT = "Delete it to start afresh."
 _T = TypeVar("_T")
 
 
@@ -76,7 +78,7 @@ class WindowProducer(SharedStreamProducer):
                 self._confirmed.clear()
                 yield _payload(state, ids), state
                 await self._confirmed.wait()
-            state = _behind(state)
+            state = behind(state)
             await asyncio.sleep(max(self._interval, _EVENT_SECONDS) if ids else self._interval)
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
@@ -86,14 +88,14 @@ class WindowProducer(SharedStreamProducer):
                 raise RuntimeError(
                     f"An event of {self._variable} was not stored: going on from the last that was."
                 )
-            await self._save(_behind(item.broker_payload))
+            await self._save(behind(item.broker_payload))
         self._confirmed.set()
 
     def _next(self, client: StripeClient, state: Window) -> tuple[Window, list[str]]:
         """Return the window to announce: the one begun before a crash, or what is new."""
         source = Source(self._feed, self._conn_id, client.account, client.livemode)
         what = f"position (Variable {self._variable})"
-        refuse_foreign(state, source, what, "Delete it to start afresh.")
+        refuse_foreign(state, source, what, _START_OVER_HINT)
         if not is_empty(state):
             return state, [item["id"] for item in read(client, state)]
         start = start_of(state)
@@ -107,7 +109,7 @@ class WindowProducer(SharedStreamProducer):
         get = partial(Variable.get, self._variable, None, deserialize_json=True)
         state: Any = await in_daemon_thread(get)
         if state is not None:
-            return checked(state)
+            return checked(state, f"The Variable {self._variable}", _START_OVER_HINT)
         # `Variable.get` also returns None on a transient API error. Starting over then would skip
         # everything since the saved position, so check that the key really does not exist.
         keys = await in_daemon_thread(lambda: list(Variable.keys(prefix=self._variable)))
@@ -143,17 +145,7 @@ class WindowProducer(SharedStreamProducer):
             await asyncio.sleep(wait)
 
 
-def _behind(window: Window) -> Window:
-    """Return the empty window at the end of another one."""
-    source = Source(
-        window["feed"],
-        window["stripe_conn_id"],
-        window["stripe_account"],
-        window["livemode"],
-    )
-    return stretch(source, end_of(window), end_of(window), 0)
-
-
 def _payload(window: Window, ids: list[str]) -> dict[str, Any]:
     name = f"{window['feed']}-{start_of(window).before}-{end_of(window).before}"
-    return {"id": name, **window, "ids": ids}
+    # Objects of a window that is announced again may have been deleted meanwhile.
+    return {"id": name, **window, "count": len(ids), "ids": ids}

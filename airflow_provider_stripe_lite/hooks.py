@@ -9,6 +9,7 @@ from airflow.sdk import BaseHook
 
 from airflow_provider_stripe_lite._connection import connect
 from airflow_provider_stripe_lite.core import arguments, reading
+from airflow_provider_stripe_lite.core.answers import missing_permissions
 from airflow_provider_stripe_lite.core.client import StripeClient
 from airflow_provider_stripe_lite.core.window import Source, Window, checked, refuse_foreign
 from airflow_provider_stripe_lite.errors import (
@@ -17,7 +18,6 @@ from airflow_provider_stripe_lite.errors import (
     StripeError,
     StripeInputError,
     StripePermissionError,
-    missing_permissions,
 )
 
 __all__ = ["StripeHook"]
@@ -54,13 +54,7 @@ class StripeHook(BaseHook):
 
         :raises StripeInputError: the connection cannot be used; the sentence says what to change.
         """
-        if self._client is None:
-            self._client = connect(
-                self.get_connection(self.stripe_conn_id),
-                self.log,
-                stripe_account=self.stripe_account,
-                api_version=self.api_version,
-            )
+        self._client = self._client or self._connect()
         return self._client
 
     def create_product(
@@ -189,8 +183,7 @@ class StripeHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Say in one sentence whether the key works: one small read of the balance, no retry."""
         try:
-            connection = self.get_connection(self.stripe_conn_id)
-            client = connect(connection, self.log, tries=1, timeout=10)
+            client = self._connect(tries=1, timeout=10)
             live = client.get("/v1/balance", max_wait=5).body.get("livemode") is True
         except StripePermissionError as exc:
             lacks = missing_permissions(str(exc)) or "a permission"
@@ -207,6 +200,15 @@ class StripeHook(BaseHook):
         except (StripeError, StripeInputError, RateLimitWait) as exc:
             return False, str(exc)
         return True, f"Connected to Stripe in {'live' if live else 'test'} mode."
+
+    def _connect(self, **options: Any) -> StripeClient:
+        return connect(
+            self.get_connection(self.stripe_conn_id),
+            self.log,
+            stripe_account=self.stripe_account,
+            api_version=self.api_version,
+            **options,
+        )
 
     def _act(
         self, action: arguments.Action, given: Mapping[str, Any], key: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from airflow.sdk import BaseOperatorLink
@@ -15,26 +15,12 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
+    from airflow_provider_stripe_lite._seen import Seen
     from airflow_provider_stripe_lite.core.client import StripeClient
 
-__all__ = ["Seen", "StripeDashboardLink", "StripeRequestLogLink"]
+__all__ = ["StripeDashboardLink", "StripeRequestLogLink"]
 
 _DASHBOARD = "https://dashboard.stripe.com"
-
-
-class Seen(NamedTuple):
-    """What a task has seen of Stripe; its links are made of it when Airflow asks for them.
-
-    :param client: the client that the task used.
-    :param request_id: ``req_…`` of the last answer.
-    :param object: the object that an operator returned.
-    :param window: the window that a sensor returned.
-    """
-
-    client: StripeClient
-    request_id: str | None
-    object: Mapping[str, Any] | None = None
-    window: Window | None = None
 
 
 class StripeDashboardLink(BaseOperatorLink):

@@ -16,20 +16,6 @@ __all__ = [
     "StripeUpdateProductOperator",
 ]
 
-_PRODUCT_FIELDS = (
-    "product_id",
-    "name",
-    "active",
-    "caption",
-    "description",
-    "images",
-    "shippable",
-    "url",
-    "metadata",
-    "idempotency_key",
-)
-_CUSTOMER_FIELDS = ("description", "customer_email", "metadata", "idempotency_key")
-
 
 class StripeCreateProductOperator(StripeOperator):
     """Create a product, once for each run however often the task is retried or cleared.
@@ -55,7 +41,11 @@ class StripeCreateProductOperator(StripeOperator):
     """
 
     action = arguments.CREATE_PRODUCT
-    template_fields = (*StripeOperator.template_fields, *_PRODUCT_FIELDS)
+    template_fields = (
+        *StripeOperator.template_fields,
+        *action.arguments,
+        "idempotency_key",
+    )
 
     def __init__(
         self,
@@ -108,7 +98,11 @@ class StripeUpdateProductOperator(StripeOperator):
     """
 
     action = arguments.UPDATE_PRODUCT
-    template_fields = (*StripeOperator.template_fields, *_PRODUCT_FIELDS)
+    template_fields = (
+        *StripeOperator.template_fields,
+        *action.arguments,
+        "idempotency_key",
+    )
 
     def __init__(
         self,
@@ -150,7 +144,7 @@ class StripeGetCustomerOperator(StripeOperator):
     """
 
     action = arguments.GET_CUSTOMER
-    template_fields = (*StripeOperator.template_fields, "customer_id")
+    template_fields = (*StripeOperator.template_fields, *action.arguments)
 
     def __init__(self, *, customer_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -173,7 +167,11 @@ class StripeCreateCustomerOperator(StripeOperator):
     """
 
     action = arguments.CREATE_CUSTOMER
-    template_fields = (*StripeOperator.template_fields, *_CUSTOMER_FIELDS)
+    template_fields = (
+        *StripeOperator.template_fields,
+        *action.arguments,
+        "idempotency_key",
+    )
 
     def __init__(
         self,
@@ -209,7 +207,11 @@ class StripeUpdateCustomerOperator(StripeOperator):
     """
 
     action = arguments.UPDATE_CUSTOMER
-    template_fields = (*StripeOperator.template_fields, "customer_id", *_CUSTOMER_FIELDS)
+    template_fields = (
+        *StripeOperator.template_fields,
+        *action.arguments,
+        "idempotency_key",
+    )
 
     def __init__(
         self,

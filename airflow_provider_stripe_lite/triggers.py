@@ -35,7 +35,7 @@ class _SharedPoll:
         self._conn_id, self._stripe_account, self._feed = conn_id, stripe_account, feed
         self._min_age, self._interval = min_age, interval
         self._looked = 0.0
-        # Stripe's clock less this host's.
+        # The skew is Stripe's clock less this host's.
         self._skew = 0
         self._failures = 0
         self._task: asyncio.Task[int | None] | None = None
@@ -43,7 +43,8 @@ class _SharedPoll:
     async def next(self) -> int | None:
         """Return the second of the newest object that is old enough, at the next poll.
 
-        :raises StripeError: not retryable, or the fifth failure in a row.
+        :raises StripeError: one that is not retryable, or the fifth failure in a row.
+        :raises StripeInputError: the connection cannot be used.
         """
         if self._task is None or self._task.done():
             now = time.monotonic()

@@ -6,7 +6,6 @@ marks such as ``<!-- table:feeds -->``. A test fails where a page is out of date
 
 from __future__ import annotations
 
-import ast
 import inspect
 import os
 import re
@@ -26,6 +25,7 @@ from airflow_provider_stripe_lite._operator import StripeOperator
 from airflow_provider_stripe_lite.core.ratelimit import RateLimiter
 from airflow_provider_stripe_lite.core.resources import RESOURCES, Resource
 from airflow_provider_stripe_lite.core.window import Window
+from dev import module_graph
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "airflow_provider_stripe_lite"
@@ -180,7 +180,7 @@ def _to_know(feed: Resource) -> str:
     """Return what is particular about a list."""
     parts = ["Rows have [documented fields](#output)."] if feed.fields else []
     if feed.always:
-        always = ", ".join(f"`{name}={value}`" for name, value in feed.always.items())
+        always = ", ".join(f"`{name}={value}`" for name, value in feed.always)
         parts.append(f"Always read with {always}.")
     parts += [text for text in (NOTES.get(feed.object), feed.absent_hint) if text]
     return " ".join(parts)
@@ -209,7 +209,7 @@ def connection() -> str:
         ["API base URL", "host", "a URL", "For a proxy or a fake. Empty: https://api.stripe.com"],
     ]
     for name, option in OPTIONS.items():
-        rows.append([option.label, f"extra: `{name}`", _takes(option), option.description])
+        rows.append([option.label, f"extra: `{name}`", _takes(option), option.field["description"]])
     return table(["field", "where it is stored", "takes", "meaning"], rows)
 
 
@@ -251,30 +251,11 @@ def call_table(call: Callable[..., Any], documented: Any) -> str:
 
 def modules() -> str:
     """Return which module knows which, and which ones know Airflow; the fake is left out."""
-    files = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")]
-    shown = (
-        file for file in files if file.parts[0] != "testing" and not file.stem.startswith("__")
-    )
-    rows = []
-    for file in sorted(shown, key=lambda file: (file.parts[0] != "core", str(file))):
-        found = set(_imported(ast.parse((PACKAGE / file).read_text()).body))
-        inner = {name.removeprefix(f"{PACKAGE.name}.") for name in found}
-        known = [str(other) for other in files if ".".join(other.with_suffix("").parts) in inner]
-        airflow = "yes" if any(name.split(".")[0] == "airflow" for name in found) else ""
-        rows.append([f"`{file}`", ", ".join(f"`{name}`" for name in sorted(known)), airflow])
+    rows = [
+        [f"`{file}`", ", ".join(f"`{name}`" for name in known), "yes" if airflow else ""]
+        for file, known, airflow in module_graph.knowledge(PACKAGE)
+    ]
     return table(["module", "knows", "imports Airflow"], rows)
-
-
-def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    """Yield the dotted names that code imports, but for what only a type checker reads."""
-    for node in nodes:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
-            yield from _imported(ast.iter_child_nodes(node))
 
 
 TABLES: dict[str, Callable[[], str]] = {

@@ -111,9 +111,13 @@ class AirflowStack(AirflowApi):
         """Return pid and title of each process of these components, or of all ever started."""
         return processes_of({self.pid(name) for name in components} or self._sessions)
 
-    def tasks(self) -> list[int]:
-        """Return the processes in which the user's code of a task runs now."""
-        return self._titled(r"airflow worker -- [0-9a-f]{8}-")
+    def tasks(self, dag: str | None = None) -> list[int]:
+        """Return the processes in which users' code of tasks runs now, of one DAG or of all."""
+        if dag is None:
+            return self._titled(r"airflow worker -- [0-9a-f]{8}-")
+        rows = self.task_instances(dag)
+        running = [row["id"] for row in rows if row["state"] == "running"]
+        return self._titled(rf"airflow worker -- ({'|'.join(running)})") if running else []
 
     def supervisors(self) -> list[int]:
         """Return the workers that watch over a running task: the parents of ``tasks()``."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import ObjectStoragePath, Variable, dag, task
 
+from airflow_provider_stripe_lite.core.window import Window
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.sensors import StripeNewChargeSensor
 
@@ -34,12 +35,13 @@ def stripe_charges_to_jsonl():
     )
 
     @task(retries=3)
-    def load(window: dict) -> int:
+    def load(window: Window) -> int:
         path = Variable.get("stripe_charges_path", default="file:///tmp/stripe_charges")
         folder = ObjectStoragePath(path)
         folder.mkdir(parents=True, exist_ok=True)
         lines = 0
-        name = f"{window['created_gte']}--{window['created_lt']}.jsonl"
+        begins = window["created_gte"][:19].replace(":", "")
+        name = f"{begins}-{window['last']}.jsonl"
         with (folder / name).open("w") as file:
             for charge in StripeHook().read(window):
                 file.write(json.dumps(charge) + "\n")

@@ -78,9 +78,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def fake(server: SharedServer, clock: Clock) -> FakeStripe:
-    """Return an empty Stripe account of the test's own, on a real socket."""
-    return server.account(clock)
+def fake(clock: Clock) -> Iterator[FakeStripe]:
+    """Start a Stripe of the test's own: a thread that an earlier test left behind finds none."""
+    with FakeStripe(clock=clock) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -5,29 +5,34 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from airflow_provider_stripe_lite.core.client import StripeClient
 from airflow_provider_stripe_lite.core.window import Position, Source, Window, stretch
 from airflow_provider_stripe_lite.errors import RateLimitWait
-from airflow_provider_stripe_lite.testing import KEY, FakeStripe
+from airflow_provider_stripe_lite.testing import KEY, FakeStripe, Request
 
 __all__ = [
     "KEY",
     "NOW",
     "Clock",
+    "Connect",
     "FakeLimiter",
     "SharedServer",
     "client_for",
     "gets",
+    "idempotency_keys",
+    "posts",
     "raw_server",
     "window",
 ]
 
 # 2026-02-02T02:40:00Z: after the start_date of the example DAGs, and not in Airflow's future.
 NOW = 1_770_000_000
+# The core's fixture `connect` is one: it makes clients of the test's account.
+Connect = Callable[..., StripeClient]
 
 
 class Clock:
@@ -131,6 +136,16 @@ def raw_server(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
 def gets(account: FakeStripe) -> list[dict[str, str]]:
     """Return the queries of all requests so far."""
     return [dict(call.query) for call in account.calls]
+
+
+def posts(account: FakeStripe) -> list[Request]:
+    """Return the writes so far."""
+    return [call for call in account.calls if call.method == "POST"]
+
+
+def idempotency_keys(account: FakeStripe) -> list[str]:
+    """Return the idempotency keys of all writes so far."""
+    return [call.headers["idempotency-key"] for call in posts(account)]
 
 
 def window(feed: str, start: Position, before: int) -> Window:

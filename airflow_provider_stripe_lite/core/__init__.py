@@ -1,1 +1,3 @@
 """What knows Stripe and never Airflow: what Stripe has, one request, one read of a list."""
+
+__all__: list[str] = []

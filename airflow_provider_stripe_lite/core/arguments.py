@@ -90,7 +90,7 @@ class Action:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The names of all arguments."""
+        """Return the names of all arguments."""
         own = (self.id_argument,) if self.id_argument else ()
         return (*own, *(param.name for param in self.params))
 

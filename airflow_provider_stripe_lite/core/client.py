@@ -38,7 +38,7 @@ __all__ = ["API_URL", "RETRY_SECONDS", "TIMEOUT", "StripeClient", "encode"]
 API_URL = "https://api.stripe.com"
 TIMEOUT = 80.0
 RETRY_SECONDS = 60.0
-# Seconds to wait for the call limit without a line in the log.
+# A wait for the call limit of no more seconds than this gets no line in the log.
 _SILENT_WAIT = 1.0
 _DONE = {"create": "Created", "update": "Updated", "get": "Read"}
 _REPLAYED = ", the saved answer to an earlier request with this idempotency key"

@@ -16,7 +16,7 @@ from airflow_provider_stripe_lite.errors import (
 
 __all__ = ["FeedReader", "Object"]
 
-# Stripe's largest page.
+# Stripe gives no larger page.
 _PAGE = 100
 # The error is raised after this many consecutive `resource_missing` answers.
 _MAX_LOST = 20
@@ -86,7 +86,7 @@ class FeedReader:
 
         :return: the page, oldest first, and whether there is more in the direction of reading.
         """
-        parameters = {"limit": limit, **self._feed.always, **parameters}
+        parameters = {"limit": limit, **dict(self._feed.always), **parameters}
         try:
             answer = self._client.get(self._feed.path, parameters, max_wait=max_wait)
         except StripeNotFoundError as exc:

@@ -21,9 +21,9 @@ CALLS, PERIOD = 100, 60.0
 # Seconds that a caller yields to others: fewer than a request takes, more than a wake-up needs.
 STEP_BACK = 0.02
 
-# Seconds to wait for a lock of SQLite.
+# SQLite waits so many seconds for a lock.
 _LOCK_SECONDS = 30.0
-# Calls between two removals of old slots.
+# Old slots are removed once in so many calls.
 _PURGE_EVERY = 100
 
 _SCHEMA = """

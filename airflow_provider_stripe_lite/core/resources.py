@@ -6,8 +6,7 @@ which API version is public: https://docs.stripe.com/changelog
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 __all__ = ["DEFAULT_API_VERSION", "RESOURCES", "FeedName", "Field", "Resource"]
@@ -94,7 +93,7 @@ class Resource:
     path: str
     dashboard: str = ""
     fields: tuple[Field, ...] = ()
-    always: Mapping[str, str] = field(default_factory=dict)
+    always: tuple[tuple[str, str], ...] = ()
     time_field: str = "created"
     absent_hint: str | None = None
 
@@ -241,7 +240,7 @@ RESOURCES: dict[str, Resource] = {
         Resource("reporting.report_run", "/v1/reporting/report_runs"),
         Resource("setup_intent", "/v1/setup_intents"),
         Resource("shipping_rate", "/v1/shipping_rates"),
-        Resource("subscription", "/v1/subscriptions", "subscriptions", always={"status": "all"}),
+        Resource("subscription", "/v1/subscriptions", "subscriptions", always=(("status", "all"),)),
         Resource("subscription_schedule", "/v1/subscription_schedules"),
         Resource("tax_rate", "/v1/tax_rates"),
         Resource("three_d_secure.authentication", "/v1/three_d_secure/authentications"),

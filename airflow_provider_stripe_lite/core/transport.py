@@ -12,7 +12,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_stripe_lite import __version__
-from airflow_provider_stripe_lite.errors import StripeConnectionError, from_response
+from airflow_provider_stripe_lite.core.answers import from_response
+from airflow_provider_stripe_lite.errors import StripeConnectionError
 
 if TYPE_CHECKING:
     import requests

@@ -14,6 +14,7 @@ __all__ = [
     "Position",
     "Source",
     "Window",
+    "behind",
     "checked",
     "end_of",
     "first_second",
@@ -27,15 +28,15 @@ __all__ = [
 class Window(TypedDict):
     """A stretch of a feed as JSON, read with ``StripeHook().read(window)``.
 
-    Times are ISO 8601 in UTC. ``created_gte`` and ``created_lt`` are Stripe's own filter: they can
-    be pasted into a request.
+    Times are ISO 8601 in UTC; a window holds what was created from ``created_gte`` on and before
+    ``created_lt``, as in Stripe's own filter of that name.
 
     :ivar feed: Stripe's ``object`` value of what the list holds.
     :ivar types: the event types of an event feed, else None.
     :ivar created_gte: the stretch begins at this second.
     :ivar created_lt: the stretch ends before this second.
     :ivar after: id of the last object before the stretch, or None.
-    :ivar last: id of the last object of the stretch, or None.
+    :ivar last: id of the last object before its end, or None.
     :ivar stripe_conn_id: the connection that the stretch was read with.
     :ivar stripe_account: ``acct_…``, or a short hash of the key's own account, or None.
     :ivar livemode: whether the objects are live ones; None where the key does not tell.
@@ -108,7 +109,10 @@ def refuse_foreign(window: Window, source: Source, what: str, remedy: str = "") 
         ("livemode", window["livemode"], source.livemode),
         ("stripe_account", window["stripe_account"], source.stripe_account),
     ):
-        if mine is not None and theirs is not None and mine != theirs:
+        # A key that does not tell its account may be any account's, but it acts for a connected
+        # account only where it is told to.
+        connected = str(theirs).startswith("acct_")
+        if theirs not in (None, mine) and (mine is not None or connected):
             raise StripeInputError(
                 f"This {what} was made for {name} {theirs!r}, but the task and its connection "
                 f"{source.stripe_conn_id} stand for {name} {mine!r}; nothing was delivered. "
@@ -126,14 +130,22 @@ def end_of(window: Window) -> Position:
     return Position(_epoch(window["created_lt"]), window["last"])
 
 
+def behind(window: Window) -> Window:
+    """Return the window of no length at the end of another one."""
+    at_end: Window = {**window, "created_gte": window["created_lt"], "after": window["last"]}
+    return {**at_end, "count": 0}
+
+
 def is_empty(window: Window) -> bool:
     """Tell whether the stretch has no length."""
     return window["created_gte"] == window["created_lt"]
 
 
-def checked(value: Any) -> Window:
+def checked(value: Any, what: str = "window", remedy: str = "") -> Window:
     """Accept what a sensor with ``returns="window"`` returned.
 
+    :param what: where the value comes from, for the sentence that refuses it.
+    :param remedy: what to do about it.
     :raises StripeInputError: the value is something else.
     """
     if isinstance(value, Mapping) and Window.__annotations__.keys() <= value.keys():
@@ -141,12 +153,13 @@ def checked(value: Any) -> Window:
         if _are_times(bounds) and all(isinstance(item, str | None) for item in ids):
             return cast("Window", {name: value[name] for name in Window.__annotations__})
     raise StripeInputError(
-        f'window must be what a sensor with returns="window" returned, got {value!r:.80}.'
+        f'{what} must be what a sensor with returns="window" returned, got {value!r:.80}. '
+        f"{remedy}".rstrip()
     )
 
 
 def first_second(start_from: str | datetime, now: datetime) -> int:
-    """Return the epoch second where reading begins.
+    """Return the epoch second where reading begins, 0 for a time before 1970.
 
     :param start_from: ``"now"``, ``"beginning"``, or a date-time (ISO 8601; UTC where it has no
         offset).
@@ -159,12 +172,15 @@ def first_second(start_from: str | datetime, now: datetime) -> int:
     if isinstance(start, str):
         with contextlib.suppress(ValueError):
             start = datetime.fromisoformat(start.strip())
-    if not isinstance(start, datetime):
-        raise StripeInputError(
-            'start_from must be "now", "beginning" or a date-time such as 2026-01-31T00:00:00Z, '
-            f"got {start!r:.60}."
-        )
-    return int((start if start.tzinfo else start.replace(tzinfo=UTC)).timestamp())
+    if isinstance(start, datetime):
+        with contextlib.suppress(ValueError, OverflowError):
+            aware = start if start.tzinfo else start.replace(tzinfo=UTC)
+            # The time in UTC must be one that a window can hold.
+            return max(0, int(aware.astimezone(UTC).timestamp()))
+    raise StripeInputError(
+        'start_from must be "now", "beginning" or a date-time such as 2026-01-31T00:00:00Z, '
+        f"got {start!r:.60}."
+    )
 
 
 def _epoch(time: str) -> int:

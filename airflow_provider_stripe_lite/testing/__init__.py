@@ -7,6 +7,5 @@ with FakeStripe() as stripe:
 from airflow_provider_stripe_lite.testing.calls import Request
 from airflow_provider_stripe_lite.testing.fake import KEY, FakeStripe
 from airflow_provider_stripe_lite.testing.faults import Fault
-from airflow_provider_stripe_lite.testing.shapes import DAY
 
-__all__ = ["DAY", "KEY", "FakeStripe", "Fault", "Request"]
+__all__ = ["KEY", "FakeStripe", "Fault", "Request"]

@@ -9,6 +9,8 @@ from contextlib import suppress
 
 from airflow_provider_stripe_lite.testing.fake import FakeStripe
 
+__all__: list[str] = []
+
 
 def main() -> None:
     """Serve until Ctrl-C; print the URL first, and how to connect to it."""
@@ -16,7 +18,9 @@ def main() -> None:
         prog="python -m airflow_provider_stripe_lite.testing",
         description="A fake Stripe: an account in memory that answers over HTTP.",
     )
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="0.0.0.0 is every address of this machine"
+    )
     parser.add_argument("--port", type=int, default=12111, help="0 is a free one")
     parser.add_argument(
         "--inflow",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import string
 import threading
@@ -9,15 +10,19 @@ import time
 import zlib
 from collections import defaultdict
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_stripe_lite.core.resources import DEFAULT_API_VERSION, RESOURCES
+from airflow_provider_stripe_lite.core.resources import DEFAULT_API_VERSION, RESOURCES, FeedName
 from airflow_provider_stripe_lite.testing.lists import Series, Store
 from airflow_provider_stripe_lite.testing.objects import Item, render
 from airflow_provider_stripe_lite.testing.shapes import shape_of
 
-__all__ = ["Data"]
+__all__ = ["Data", "Moment"]
+
+# Seconds since 1970, or a date-time or ISO text with a time zone.
+Moment = float | datetime | str
 
 
 class Data:
@@ -44,20 +49,22 @@ class Data:
 
     def advance(self, seconds: float) -> None:
         """Move the fake's clock forward."""
+        if not _is_number(seconds) or seconds < 0:
+            raise ValueError(f"advance({seconds!r}): the clock moves forward, by a number >= 0.")
         self._advanced += seconds
 
-    def add(self, kind: str, *, created: float | datetime | None = None, **fields: Any) -> str:
+    def add(self, kind: FeedName, *, created: Moment | None = None, **fields: Any) -> str:
         """Add one object and return its id; the arguments are those of `add_many`."""
         return self.add_many(kind, 1, created=created, **fields)[0]
 
     def add_many(
         self,
-        kind: str,
+        kind: FeedName,
         n: int,
         *,
-        created: float | datetime | None = None,
+        created: Moment | None = None,
         spread: int = 0,
-        visible_at: float | None = None,
+        visible_at: Moment | None = None,
         id: str | None = None,
         livemode: bool = False,
         account: str = "",
@@ -66,32 +73,34 @@ class Data:
         """Add objects and return their ids, oldest first.
 
         :param kind: Stripe's ``object`` value, such as "charge".
-        :param created: when the first of them was created; by default the last one is created now.
+        :param created: when the first of them was created, as seconds since 1970, or as a date-time
+            or ISO text with a time zone; by default the last one is created now.
         :param spread: over so many seconds they are distributed evenly.
-        :param visible_at: before this time (epoch seconds) they are neither listed nor found.
+        :param visible_at: before this time they are neither listed nor found.
         :param id: of one object; by default ids are made up.
         :param account: the id of the connected account that they belong to.
         :param fields: the fields in which they differ from the default.
-        :raises ValueError: there is no such kind, or the id is in use.
+        :raises ValueError: there is no such kind, the id is in use, or a time is none.
         """
         shape_of(kind)
         if id is not None and n != 1:
             raise ValueError(f"One id cannot be given to {n} objects.")
-        if created is None:
-            created = fields.pop(RESOURCES[kind].time_field, None)
-        first = int(self.now) - spread if created is None else _seconds(created)
+        created = _one_time(kind, created, fields.pop(RESOURCES[kind].time_field, None))
+        first = int(self.now) - spread if created is None else int(created)
+        visible = 0 if visible_at is None else _seconds("visible_at", visible_at)
+        fields = deepcopy(fields)
         if "account_balance" in fields:
             fields["balance"] = fields.pop("account_balance")
         with self._lock:
             items = [self._item(kind, first + i * spread // n, id, livemode) for i in range(n)]
             for item in items:
-                item.visible_at, item.fields = visible_at or 0, fields
+                item.visible_at, item.fields = visible, fields
             self._stores[livemode, account].add(kind, items, self.now)
         return [item.id for item in items]
 
     def generate(
         self,
-        kind: str,
+        kind: FeedName,
         n: int,
         *,
         created: Callable[[int], int],
@@ -107,8 +116,10 @@ class Data:
         :param created: returns the second of an object for its number; must not fall.
         """
         shape_of(kind)
+        if (name := RESOURCES[kind].time_field) in fields:
+            raise ValueError(f"{name}={fields[name]!r} contradicts created, which tells the time.")
         with self._lock:
-            series = Series(kind, n, created, livemode, fields)
+            series = Series(kind, n, created, livemode, deepcopy(fields))
             self._stores[livemode, account].series[kind] = series
 
     def _item(self, kind: str, created: int, id: str | None, livemode: bool) -> Item:
@@ -122,29 +133,47 @@ class Data:
     def _letters(self, size: int) -> str:
         return "".join(self._random.choices(string.ascii_letters + string.digits, k=size))
 
-    def delete(self, id: str, *, livemode: bool = False, account: str = "") -> None:
+    def delete(
+        self,
+        id: str,
+        *,
+        kind: FeedName | None = None,
+        livemode: bool = False,
+        account: str = "",
+    ) -> None:
         """Delete an object, also of a kind that Stripe does not delete.
 
-        :raises LookupError: there is no object with this id.
+        :param kind: of the object, where objects of several kinds have its id.
+        :raises LookupError: there is no such object, or it is deleted already.
+        :raises ValueError: objects of several kinds have the id.
         """
+        if kind is not None:
+            shape_of(kind)
         with self._lock:
             store = self._stores[livemode, account]
-            kind = store.kind_of(id)
-            if kind is None:
-                where = f'{"live" if livemode else "test"} mode, account "{account}"'
-                raise LookupError(f'There is no object "{id}" in {where}.')
-            store.delete(kind, id)
+            kinds = [name for name in store.kinds_of(id) if kind in (None, name)]
+            if not kinds:
+                mode = "live mode" if livemode else "test mode"
+                where = f'{mode} of account "{account}"' if account else mode
+                what = f'"{kind}" with the id' if kind else "object"
+                raise LookupError(f'There is no {what} "{id}" in {where}.')
+            if len(kinds) > 1:
+                names = " and ".join(f'"{name}"' for name in kinds)
+                cure = f'say which one, as kind="{kinds[0]}"'
+                raise ValueError(f'Objects of the kinds {names} have the id "{id}": {cure}.')
+            store.delete(kinds[0], id)
 
-    def ids(self, kind: str, *, livemode: bool = False, account: str = "") -> list[str]:
+    def ids(self, kind: FeedName, *, livemode: bool = False, account: str = "") -> list[str]:
         """Return the ids of all that is listed now, oldest first."""
         return [item.id for item in self._listed(kind, livemode, account)]
 
     def objects(
-        self, kind: str, *, livemode: bool = False, account: str = ""
+        self, kind: FeedName, *, livemode: bool = False, account: str = ""
     ) -> list[dict[str, Any]]:
         """Return all that is listed now, oldest first, as the provider's API version shows it."""
         items = self._listed(kind, livemode, account)
-        return [render(kind, item, DEFAULT_API_VERSION, livemode) for item in items]
+        # What is rendered shares its values with other objects; a caller may change what it gets.
+        return [deepcopy(render(kind, item, DEFAULT_API_VERSION, livemode)) for item in items]
 
     def _listed(self, kind: str, livemode: bool, account: str) -> list[Item]:
         kept = shape_of(kind).kept
@@ -159,9 +188,46 @@ class Data:
         return store
 
 
-def _seconds(moment: float | datetime) -> int:
-    if not isinstance(moment, datetime):
-        return int(moment)
-    if moment.tzinfo is None:
-        raise ValueError(f"created={moment!r} has no time zone: say which, e.g. with tzinfo=UTC.")
-    return int(moment.timestamp())
+def _one_time(kind: str, created: Moment | None, own: Moment | None) -> float | None:
+    """Return when an object was created, said as ``created``, as its time field, or as both."""
+    field = RESOURCES[kind].time_field
+    times = [
+        _seconds(name, moment)
+        for name, moment in (("created", created), (field, own))
+        if moment is not None
+    ]
+    if len(times) == 2 and int(times[0]) != int(times[1]):
+        both = f"created={created!r} and {field}={own!r}"
+        raise ValueError(f'{both} contradict each other: they are one time of a "{kind}".')
+    return times[0] if times else None
+
+
+def _seconds(name: str, moment: Moment) -> float:
+    """Return a moment as seconds since 1970.
+
+    :param name: of the argument, for what is said of a wrong one.
+    """
+    given = f"{name}={moment!r}"
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError:
+            raise _no_time(given) from None
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            cure = f'"{moment.isoformat()}Z" or tzinfo=UTC'
+            raise ValueError(f"{given} has no time zone: say which, such as {cure}.")
+        return moment.timestamp()
+    if not _is_number(moment):
+        raise _no_time(given)
+    return moment
+
+
+def _no_time(given: str) -> ValueError:
+    takes = "it takes epoch seconds, or a date-time with a time zone"
+    return ValueError(f'{given} is no time: {takes}, such as "2026-01-31T12:00:00Z".')
+
+
+def _is_number(given: Any) -> bool:
+    """Return whether something is a finite number, which True is not meant to be."""
+    return isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)

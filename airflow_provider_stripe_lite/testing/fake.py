@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from email.utils import formatdate
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
+from airflow_provider_stripe_lite.core.resources import FeedName
 from airflow_provider_stripe_lite.testing.api import Api
 from airflow_provider_stripe_lite.testing.calls import Reply
 from airflow_provider_stripe_lite.testing.faults import Fault
@@ -61,7 +62,7 @@ class FakeStripe(Api):
         self._address = (host, port)
         self._server: Server | None = None
 
-    def __enter__(self) -> FakeStripe:
+    def __enter__(self) -> Self:
         self._stopping.clear()
         self._server = Server(self._address, self)
         self._address = (self._address[0], self._server.server_port)
@@ -80,13 +81,29 @@ class FakeStripe(Api):
 
     @property
     def url(self) -> str:
-        """Return where it answers."""
-        return f"http://{self._address[0]}:{self._address[1]}"
+        """Return where it answers.
+
+        :raises RuntimeError: its port is a free one, and it was not started yet.
+        """
+        host, port = self._address
+        if not port:
+            raise RuntimeError(
+                "This FakeStripe has no address yet; use it as a context manager: "
+                "with FakeStripe() as stripe: …"
+            )
+        # The provider speaks plain http to this machine only, and not to "every address".
+        here = "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104
+        return f"http://{here}:{port}"
 
     @property
     def connection(self) -> str:
-        """Return an Airflow connection to it, for the variable AIRFLOW_CONN_STRIPE_DEFAULT."""
-        return json.dumps({"conn_type": "stripe", "password": KEY, "host": self.url})
+        """Return an Airflow connection to it, for the variable AIRFLOW_CONN_STRIPE_DEFAULT.
+
+        Its call limit is so high that no test waits for it.
+        """
+        extra = {"rate_limit_calls": 100_000}
+        whole = {"conn_type": "stripe", "password": KEY, "host": self.url, "extra": extra}
+        return json.dumps(whole)
 
     def fault(self, **script: Any) -> Fault:
         """Let something go wrong (see `Fault`): once, unless `times` or `every` is given."""
@@ -102,7 +119,7 @@ class FakeStripe(Api):
                 raise AttributeError(f"FakeStripe has no option {name!r}.")
             setattr(self, name, value)
 
-    def inflow(self, kind: str, per_second: float, lateness: float = 0) -> None:
+    def inflow(self, kind: FeedName, per_second: float, lateness: float = 0) -> None:
         """Add objects steadily until the end, each visible up to ``lateness`` seconds late."""
         shape_of(kind)
         if per_second <= 0:
@@ -154,7 +171,7 @@ class FakeStripe(Api):
             return named[name](**json.loads(body))
         if method == "GET" and name in ("ids", "objects"):
             live = query.get("livemode", "").lower() in ("true", "1")
-            read = self.ids if name == "ids" else self.objects
+            read: Callable[..., Any] = self.ids if name == "ids" else self.objects
             return read(query["kind"], account=query.get("account", ""), livemode=live)
         return logs[name].clear() if method == "DELETE" else logs[name]
 

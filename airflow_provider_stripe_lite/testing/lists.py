@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Sequence
-from fnmatch import fnmatchcase
 from heapq import heappop, heappush
 from itertools import islice
 from typing import Any, overload
 
-from airflow_provider_stripe_lite.core.resources import RESOURCES
-from airflow_provider_stripe_lite.testing.errors import ApiError
 from airflow_provider_stripe_lite.testing.objects import Item, template
 from airflow_provider_stripe_lite.testing.shapes import SHAPES
 
-__all__ = ["Series", "Store", "matcher"]
+__all__ = ["Series", "Store"]
 
 
 class Series(Sequence[Item]):
@@ -114,10 +111,10 @@ class Store:
         """Return the object, deleted or not, visible or not."""
         return (self.series[kind] if kind in self.series else self._items[kind]).get(id)
 
-    def kind_of(self, id: str) -> str | None:
-        """Return the kind of the object with this id, an existing one before a deleted one."""
-        found = [(item.deleted, kind) for kind in SHAPES if (item := self.get(kind, id))]
-        return min(found)[1] if found else None
+    def kinds_of(self, id: str) -> list[str]:
+        """Return the kinds of the objects with this id, visible or not, without deleted ones."""
+        found = {kind: self.get(kind, id) for kind in SHAPES}
+        return [kind for kind, item in found.items() if item and not item.deleted]
 
     def delete(self, kind: str, id: str) -> None:
         """Take an object out of its list for good."""
@@ -160,44 +157,3 @@ class Store:
         some = list(islice(filter(matches, found) if matches else found, limit + 1))
         page = some[:limit]
         return page[::-1] if before else page, len(some) > limit
-
-
-def matcher(kind: str, wanted: dict[str, Any]) -> Callable[[Item], bool] | None:
-    """Return the test of an object for the filters besides ``created``."""
-    shape, always = SHAPES[kind], RESOURCES[kind].always
-    hidden = {name: value for name, value in shape.hides.items() if name not in wanted}
-    plain = {name: value for name, value in wanted.items() if always.get(name) != value}
-    ids, types = (_texts(name, plain.pop(name, None)) for name in ("ids", "types"))
-    if types is not None and (len(types) > 20 or "type" in plain):
-        raise ApiError(
-            400, "You may pass up to 20 `types`, and no `type` beside them.", None, "types"
-        )
-    if not (plain or hidden or ids is not None or types is not None):
-        return None
-
-    def matches(item: Item) -> bool:
-        fields = {**shape.fields, **item.fields}
-        return (
-            all(_equal(fields.get(name), value) for name, value in plain.items())
-            and not any(fields.get(name) == value for name, value in hidden.items())
-            and (ids is None or item.id in ids)
-            and (types is None or fields.get("type") in types)
-        )
-
-    return matches
-
-
-def _texts(name: str, given: Any) -> set[str] | None:
-    if given is not None and not isinstance(given, dict):
-        raise ApiError(400, f"Invalid array: {given}", None, name)
-    return None if given is None else set(given.values())
-
-
-def _equal(value: Any, wanted: Any) -> bool:
-    """Return whether a field is what a filter asks for; `*` in an event's type is a wildcard."""
-    text = str(value).lower()
-    return (
-        fnmatchcase(text, str(wanted).lower())
-        if "*" in str(wanted)
-        else text == str(wanted).lower()
-    )

@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_stripe_lite.testing.errors import ApiError, unknown
 from airflow_provider_stripe_lite.testing.shapes import SHAPES, is_alive
 
-__all__ = ["changes", "created_bounds", "page_limit", "unflatten"]
+__all__ = ["bounds", "changes", "page_limit", "unflatten"]
 
 
 def unflatten(pairs: list[tuple[str, str]]) -> dict[str, Any]:
@@ -82,15 +82,15 @@ def _integer(name: str, value: Any) -> int:
     return int(value)
 
 
-def created_bounds(given: Any) -> list[tuple[str, int]]:
-    """Return the bounds of a list, such as ``("gte", 1700000000)``."""
+def bounds(name: str, given: Any) -> list[tuple[str, int]]:
+    """Return the bounds that a number or a hash sets, such as ``("gte", 1700000000)``."""
     if not isinstance(given, dict):
-        second = _integer("created", given)
-        return [("gte", second), ("lte", second)]
+        number = _integer(name, given)
+        return [("gte", number), ("lte", number)]
     for bound in given:
         if bound not in ("gt", "gte", "lt", "lte"):
-            raise unknown(f"created[{bound}]")
-    return [(bound, _integer(f"created[{bound}]", value)) for bound, value in given.items()]
+            raise unknown(f"{name}[{bound}]")
+    return [(bound, _integer(f"{name}[{bound}]", value)) for bound, value in given.items()]
 
 
 def page_limit(given: Any) -> int:

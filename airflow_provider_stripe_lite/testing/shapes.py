@@ -74,7 +74,7 @@ _NO_ADDRESS = nulls("city country line1 line2 postal_code state")
 
 _SHAPES = {
     "customer": Shape(
-        "cus_", _set("email"),
+        "cus_", _set("email test_clock"),
         nulls("address currency default_source description discount email name phone shipping"
               " test_clock")
         | {"balance": 0, "delinquent": False, "metadata": {}, "preferred_locales": [],
@@ -88,7 +88,7 @@ _SHAPES = {
         id_size=14, deletable=True,
     ),
     "product": Shape(
-        "prod_", _set("active ids shippable url"),
+        "prod_", _set("active ids shippable type url"),
         nulls("caption default_price description package_dimensions shippable statement_descriptor"
               " tax_code unit_label url")
         | {"active": True, "attributes": [], "deactivate_on": [], "images": [],
@@ -117,7 +117,7 @@ _SHAPES = {
                        "type": "authorized"}},
     ),
     "invoiceitem": Shape(
-        "ii_", _set("customer invoice"),
+        "ii_", _set("customer customer_account invoice pending"),
         nulls("customer_account description invoice parent plan price pricing subscription"
               " test_clock")
         | {"amount": 1000, "currency": "usd", "customer": "cus_QXg1o8vcGmoR32",
@@ -127,7 +127,7 @@ _SHAPES = {
         deletable=True, permission="rak_invoice",
     ),
     "order": Shape(
-        "or_", _set("customer ids status"),
+        "or_", _set("customer ids status status_transitions upstream_ids"),
         nulls("amount_returned application application_fee charge customer email"
               " selected_shipping_method shipping shipping_methods")
         | {"amount": 1500, "currency": "usd", "items": [], "metadata": {}, "status": "created",
@@ -136,7 +136,9 @@ _SHAPES = {
         times={"updated": 0}, versions=("", "2020-08-27"),
     ),
     "checkout.session": Shape(
-        "cs_", _set("customer payment_intent payment_link status subscription"),
+        "cs_",
+        _set("customer customer_account customer_details payment_intent payment_link status"
+             " subscription"),
         nulls("amount_subtotal amount_total client_reference_id currency customer customer_details"
               " customer_email invoice locale payment_intent payment_link setup_intent"
               " shipping_cost submit_type subscription total_details url")
@@ -154,7 +156,9 @@ _SHAPES = {
         kept=30 * DAY,
     ),
     "subscription": Shape(
-        "sub_", _set("collection_method customer customer_account plan price status test_clock"),
+        "sub_",
+        _set("automatic_tax collection_method current_period_end current_period_start customer"
+             " customer_account plan price status test_clock"),
         {"metadata": {}, "status": "active"}, hides={"status": "canceled"},
     ),
     "invoice_payment": Shape(
@@ -176,10 +180,12 @@ _GENERIC = {
     "file_link": "link_ expired file",
     "forwarding.request": "fwdreq_",
     "identity.verification_report": "vr_ client_reference_id type verification_session",
-    "identity.verification_session": "vs_ client_reference_id related_customer status",
+    "identity.verification_session": (
+        "vs_ client_reference_id related_customer related_customer_account status"
+    ),
     "invoice": "in_ collection_method customer customer_account due_date status subscription !",
     "issuing.authorization": "iauth_ card cardholder status",
-    "issuing.card": "ic_ cardholder exp_month exp_year last4 status type",
+    "issuing.card": "ic_ cardholder exp_month exp_year last4 personalization_design status type",
     "issuing.cardholder": "ich_ email phone_number status type",
     "issuing.dispute": "idp_ status transaction",
     "issuing.transaction": "ipi_ card cardholder type",
@@ -188,12 +194,14 @@ _GENERIC = {
     "plan": "plan_ active product !",
     "promotion_code": "promo_ active code coupon customer customer_account",
     "radar.early_fraud_warning": "issfr_ charge payment_intent",
-    "radar.value_list": "rsl_ alias !",
+    "radar.value_list": "rsl_ alias contains !",
     "refund": "re_ charge payment_intent",
     "reporting.report_run": "frr_",
     "setup_intent": "seti_ attach_to_self customer customer_account payment_method",
     "shipping_rate": "shr_ active currency",
-    "subscription_schedule": "sub_sched_ customer customer_account",
+    "subscription_schedule": (
+        "sub_sched_ canceled_at completed_at customer customer_account released_at scheduled"
+    ),
     "tax_rate": "txr_ active inclusive",
     "three_d_secure.authentication": "tdsauth_ status",
     "topup": "tu_ amount status",

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
-from airflow_provider_stripe_lite.core.resources import RESOURCES
+from airflow_provider_stripe_lite.core.resources import RESOURCES, FeedName
 from airflow_provider_stripe_lite.testing.calls import Caller, Request
 from airflow_provider_stripe_lite.testing.data import Data
-from airflow_provider_stripe_lite.testing.errors import ApiError, missing, unknown
-from airflow_provider_stripe_lite.testing.lists import matcher
+from airflow_provider_stripe_lite.testing.errors import ApiError, missing
+from airflow_provider_stripe_lite.testing.filters import matcher
 from airflow_provider_stripe_lite.testing.objects import Item, render
-from airflow_provider_stripe_lite.testing.parameters import (
-    changes,
-    created_bounds,
-    page_limit,
-    unflatten,
-)
+from airflow_provider_stripe_lite.testing.parameters import bounds, changes, page_limit, unflatten
 from airflow_provider_stripe_lite.testing.shapes import SHAPES
 
 __all__ = ["Verbs"]
@@ -51,19 +46,16 @@ class Verbs(Data):
         query, shape = unflatten(request.query), SHAPES[kind]
         expand = query.pop("expand", None)
         limit = page_limit(query.pop("limit", "10"))
-        created = created_bounds(query.pop("created", {}))
+        created = bounds("created", query.pop("created", {}))
         cursors = {
             name: query.pop(name) for name in ("starting_after", "ending_before") if name in query
         }
-        for name in query:
-            if name not in shape.filters:
-                raise unknown(name)
+        matches = matcher(kind, query)
         if len(cursors) == 2:
             both = "Received both starting_after and ending_before parameters."
             raise ApiError(400, f"{both} Please pass in only one.")
         if shape.kept:
             created.append(("gte", int(self.now - shape.kept)))
-        matches = matcher(kind, query)
         at = {name: self._one(kind, str(id), caller, name, 400) for name, id in cursors.items()}
         for name, item in at.items():
             if matches and not matches(item):
@@ -102,8 +94,10 @@ class Verbs(Data):
         name, *rest = parts or [""]
         if name not in node:
             return False
-        kind = self._store(caller.livemode, caller.account).kind_of(str(node[name]))
-        if kind and (item := self._find(kind, node[name], caller)) and not item.deleted:
+        kinds = self._store(caller.livemode, caller.account).kinds_of(str(node[name]))
+        # An id of several kinds is most likely one of the kind that its field is named after.
+        kind = name if name in kinds else next(iter(kinds), "")
+        if kind and (item := self._find(kind, node[name], caller)):
             node[name] = self._shown(kind, item, caller)
         return (
             not rest or not isinstance(node[name], dict) or self._expand(node[name], rest, caller)
@@ -128,7 +122,8 @@ class Verbs(Data):
         if wanted and (taken := self._find(kind, wanted, caller)) and not taken.deleted:
             message = f"{kind.capitalize()} already exists."
             raise ApiError(400, message, "resource_already_exists", "id", began=True)
-        made = self.add(kind, id=wanted, livemode=caller.livemode, account=caller.account, **fields)
+        fields |= {"livemode": caller.livemode, "account": caller.account}
+        made = self.add(cast("FeedName", kind), id=wanted, **fields)
         return self._shown(kind, self._one(kind, made, caller), caller)
 
     def _update(self, kind: str, id: str, request: Request, caller: Caller) -> Any:

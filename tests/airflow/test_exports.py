@@ -30,12 +30,9 @@ EXPECTED = {
         "StripeRateLimitError",
         "StripeReplayedError",
         "StripeServerError",
-        "from_response",
-        "missing_permissions",
-        "scrub",
     },
     "hooks": {"StripeHook"},
-    "links": {"Seen", "StripeDashboardLink", "StripeRequestLogLink"},
+    "links": {"StripeDashboardLink", "StripeRequestLogLink"},
     "operators": {
         "StripeCreateCustomerOperator",
         "StripeCreateProductOperator",

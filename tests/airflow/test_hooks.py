@@ -177,6 +177,17 @@ def test_the_test_button_tells_a_restricted_key(
     assert "0123456789" not in message
 
 
+def test_the_test_button_acts_as_the_hook_does(
+    fake: FakeStripe, set_connection: SetConnection
+) -> None:
+    """The account and the API version of the hook go with the test, too."""
+    set_connection()
+    assert StripeHook(stripe_account="acct_2", api_version="2024-06-20").test_connection()[0]
+    (call,) = fake.calls
+    assert call.headers["stripe-account"] == "acct_2"
+    assert call.headers["stripe-version"] == "2024-06-20"
+
+
 def test_the_test_button_tells_a_bad_key(fake: FakeStripe, set_connection: SetConnection) -> None:
     """401: not accepted; the message shows no more of the key than Stripe does."""
     set_connection()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,8 +25,8 @@ from airflow_provider_stripe_lite.core.resources import RESOURCES  # noqa: E402
 from airflow_provider_stripe_lite.core.window import Position, Source, stretch  # noqa: E402
 from airflow_provider_stripe_lite.hooks import StripeHook  # noqa: E402
 from airflow_provider_stripe_lite.testing import FakeStripe, Request  # noqa: E402
+from tests.contract.calls import NOW  # noqa: E402
 
-NOW = 1_770_000_000
 # The feeds that one of the documents holds.
 LISTED = (
     "customer", "order", "charge", "invoiceitem", "product", "event", "checkout.session",
@@ -38,13 +37,6 @@ EVERYTHING: dict[str, Any] = {
     "name": "T-shirt", "active": False, "description": "Cotton", "images": IMAGES,
     "shippable": True, "url": "https://example.com/shirt", "metadata": {"sku": "A-1"},
 }  # fmt: skip
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeStripe]:
-    """A fake whose clock stands still."""
-    with FakeStripe(clock=lambda: NOW) as running:
-        yield running
 
 
 @pytest.fixture(params=DOCUMENTS)

@@ -15,9 +15,11 @@ from typing import Any, get_args
 
 import pytest
 import stripe
+from stripe import RequestOptions
 from stripe._object_classes import OBJECT_CLASSES
 
 from airflow_provider_stripe_lite.core.resources import RESOURCES, FeedName, Resource
+from airflow_provider_stripe_lite.testing import filters
 from airflow_provider_stripe_lite.testing.shapes import SHAPES
 from tests.contract import openapi
 
@@ -27,6 +29,8 @@ pytestmark = pytest.mark.contract
 LEGACY = {"order"}
 # An account whose details are not known to the platform has no `created`: the library says so.
 OPTIONAL_TIMES = {"account"}
+# What every list takes besides its filters.
+PAGING = {"created", "ending_before", "expand", "limit", "starting_after"}
 DOCUMENTS = ("current.json", "legacy.json")
 
 
@@ -71,7 +75,7 @@ def differences(resource: Resource) -> Iterator[str]:
     names = set(inspect.get_annotations(params))
     if listed != resource.object:
         yield f"{resource.path} lists objects of the kind {listed!r}"
-    for name in ("created", "ending_before", *resource.always):
+    for name in ("created", "ending_before", *dict(resource.always)):
         if name not in names:
             yield f"{params.__name__} has no parameter {name!r}: it has {sorted(names)}"
     fields = annotated(resource.object)
@@ -89,10 +93,30 @@ def test_a_record_is_what_the_library_knows(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(RESOURCES) - LEGACY))
-def test_the_fake_filters_by_nothing_that_the_library_does_not_know(name: str) -> None:
-    """What a test filters by is a parameter of Stripe's list."""
-    unknown = SHAPES[name].filters - set(inspect.get_annotations(lists()[RESOURCES[name].path][0]))
-    assert not unknown, f"the list of {name!r} has no filter {sorted(unknown)}"
+def test_the_fake_filters_by_what_the_library_knows(name: str) -> None:
+    """It refuses no parameter of Stripe's list, and takes no other."""
+    params = lists()[RESOURCES[name].path][0]
+    known = set(inspect.get_annotations(params)) - set(inspect.get_annotations(RequestOptions))
+    ours, theirs = SHAPES[name].filters, known - PAGING
+    assert not ours - theirs, f"the list of {name!r} has no filter {sorted(ours - theirs)}"
+    assert not theirs - ours, f"SHAPES[{name!r}] lacks the filters {sorted(theirs - ours)}"
+
+
+@pytest.mark.parametrize("name", sorted(set(RESOURCES) - LEGACY))
+def test_the_fake_knows_the_form_of_a_filter(name: str) -> None:
+    """Which filters are lists, truth values, numbers with bounds, and hashes of which names."""
+    params = lists()[RESOURCES[name].path][0]
+    module = vars(importlib.import_module(params.__module__))
+    for filter_, annotation in inspect.get_annotations(params).items():
+        if filter_ not in SHAPES[name].filters:
+            continue
+        inner = re.search(r"\w+ListParams\w+", str(annotation))
+        names = set(inspect.get_annotations(module[inner[0]])) if inner else set()
+        is_range = bool(names) and names == {"gt", "gte", "lt", "lte"}
+        assert (filter_ in filters.RANGES) is is_range, filter_
+        assert filters.HASHES.get(filter_, set()) == (set() if is_range else names), filter_
+        assert (filter_ in filters.LISTS) is ("List[str]" in str(annotation)), filter_
+        assert (filter_ in filters.BOOLEANS) is ("[bool]" in str(annotation)), filter_
 
 
 def test_the_names_of_feeds_are_those_of_the_table() -> None:
@@ -125,7 +149,7 @@ def test_the_documents_agree(document: str) -> None:
             continue
         seen += 1
         names = openapi.parameters(spec, "GET", resource.path)
-        missing = {"created", "ending_before", *resource.always} - names
+        missing = {"created", "ending_before", *dict(resource.always)} - names
         assert not missing, f"{document}: GET {resource.path} does not take {sorted(missing)}"
         fields = spec["components"]["schemas"][resource.object]["properties"]
         assert resource.time_field in fields, f"{document}: {resource.object} has no such time"

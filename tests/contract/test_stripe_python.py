@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,13 +17,6 @@ pytestmark = pytest.mark.contract
 
 KEY = "sk_test_123456789"
 Connect = Callable[..., Any]
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeStripe]:
-    """A fake of its own for each test."""
-    with FakeStripe() as running:
-        yield running
 
 
 @pytest.fixture

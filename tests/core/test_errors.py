@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_stripe_lite import errors
-from airflow_provider_stripe_lite.errors import RateLimitWait, StripeError, from_response, scrub
+from airflow_provider_stripe_lite.core.answers import from_response
+from airflow_provider_stripe_lite.core.scrub import scrub
+from airflow_provider_stripe_lite.errors import RateLimitWait, StripeError
 from tests.helpers import KEY
 
 

@@ -1,14 +1,7 @@
-"""The call limit of one process: who waits how long, who is told so, what is pushed, and where it
-is kept.
-"""
+"""The call limit of one process: who waits how long, who is told so, and what is pushed."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sqlite3
-import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -25,7 +18,7 @@ from airflow_provider_stripe_lite.core.ratelimit import (
     RedisRateLimiter,
     limiter_for,
 )
-from airflow_provider_stripe_lite.errors import RateLimitWait, StripeInputError, StripeLimiterError
+from airflow_provider_stripe_lite.errors import RateLimitWait
 
 REDIS = "redis://127.0.0.1:6379/0"
 Make = Callable[..., Any]
@@ -73,9 +66,6 @@ def make(url: str) -> Make:
         return made
 
     return limiter
-
-
-# --- One process
 
 
 def test_the_first_calls_are_free_and_the_others_wait_their_turn(make: Make, key: str) -> None:
@@ -179,130 +169,6 @@ def test_threads_share_a_limiter(make: Make, key: str) -> None:
         thread.join()
     assert sum(wait == 0 for wait in waits) == 20
     assert sum(99 < wait <= 101 for wait in waits) == 20
-
-
-# --- The clock
-
-
-def test_a_hold_survives_a_clock_that_starts_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the server has asked for is not forgotten, and not prolonged."""
-    uptime = 1e6
-    monkeypatch.setattr(time, "monotonic", lambda: uptime)
-    limiter = RateLimiter(tmp_path / "calls", sleep=lambda _: None)
-    limiter.push("a", 30)
-    uptime = 5.0
-    assert limiter.acquire("a") == pytest.approx(30)
-
-
-# --- The file
-
-
-def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
-    """Whatever the umask, and all that SQLite puts beside it."""
-    before = os.umask(0)
-    try:
-        RateLimiter(tmp_path / "new" / "calls.sqlite").acquire("a")
-        modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
-        assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
-    finally:
-        os.umask(before)
-    assert "calls.sqlite" in modes
-    assert set(modes.values()) == {0o600}
-
-
-def test_a_database_that_was_damaged_is_refused(tmp_path: Path) -> None:
-    """A half-written page: no call without the limit."""
-    path = tmp_path / "calls"
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE something (x)")
-    path.write_bytes(path.read_bytes()[:100] + b"\xff" * 4_000)
-    with pytest.raises(StripeLimiterError):
-        RateLimiter(path).acquire("a")
-    with pytest.raises(StripeLimiterError):
-        RateLimiter(path).push("a", 1)
-
-
-def test_a_database_of_another_make_is_refused_and_not_locked(tmp_path: Path) -> None:
-    """A failure in the middle of a booking leaves nothing behind that others would wait for."""
-    path = tmp_path / "calls"
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE clocks (something TEXT)")
-    limiter = RateLimiter(path)
-    with pytest.raises(StripeLimiterError, match="no such column"):
-        limiter.acquire("a")
-    with contextlib.closing(sqlite3.connect(path, timeout=0)) as db:
-        db.execute("DROP TABLE clocks")
-    assert RateLimiter(path).acquire("a") == 0
-
-
-# --- Which limiter
-
-
-def test_without_a_url_the_host_has_one_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In a directory that only its user can enter."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    first, second = limiter_for(None), limiter_for("")
-    assert isinstance(first, RateLimiter)
-    assert isinstance(second, RateLimiter)
-    assert first.path == second.path
-    assert first.path.parent.stat().st_mode & 0o777 == 0o700
-    assert tmp_path in first.path.parents
-
-
-@pytest.mark.parametrize("trap", ["others may write", "a link", "a file"])
-def test_a_directory_that_somebody_else_prepared_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trap: str
-) -> None:
-    """The temporary directory is everybody's: the name alone proves nothing."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    path = tmp_path / f"airflow-provider-stripe-lite-{os.getuid()}"
-    if trap == "a link":
-        (tmp_path / "elsewhere").mkdir(mode=0o700)
-        path.symlink_to(tmp_path / "elsewhere")
-    elif trap == "a file":
-        path.touch()
-    else:
-        path.mkdir()
-        path.chmod(0o777)
-    with pytest.raises(
-        StripeLimiterError,
-        match="somebody else owns or can write: remove it, or set rate_limit_url",
-    ):
-        limiter_for(None)
-
-
-def test_a_url_names_the_store(tmp_path: Path) -> None:
-    """Another file on a local disk, or nothing that is not known."""
-    limiter = limiter_for(f"sqlite://{tmp_path}/calls", calls=7, period=8)
-    assert isinstance(limiter, RateLimiter)
-    assert (limiter.path, limiter.calls, limiter.period) == (tmp_path / "calls", 7, 8)
-    with pytest.raises(StripeInputError, match=r"^rate_limit_url must begin with"):
-        limiter_for("memcached://localhost")
-
-
-def test_redis_without_its_client_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an extra."""
-    monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(
-        StripeLimiterError, match=r"pip install 'airflow-provider-stripe-lite\[redis\]'"
-    ):
-        limiter_for("redis://localhost")
-
-
-def test_a_redis_server_that_is_not_there_lets_no_call_pass() -> None:
-    """It may come back, so a retry makes sense; its password is not told."""
-    pytest.importorskip("redis", reason="The Redis client is not installed.")
-    limiter = RedisRateLimiter("redis://:very-secret@127.0.0.1:1/0")
-    with pytest.raises(StripeLimiterError, match="cannot be kept in Redis") as caught:
-        limiter.acquire("a")
-    assert caught.value.retryable
-    assert "very-secret" not in f"{caught.value!r} {caught.value} {caught.value.__cause__!r}"
-    with pytest.raises(StripeLimiterError):
-        limiter.push("a", 1)
 
 
 @needs_redis

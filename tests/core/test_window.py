@@ -12,6 +12,7 @@ from airflow_provider_stripe_lite.core.window import (
     Position,
     Source,
     Window,
+    behind,
     checked,
     end_of,
     first_second,
@@ -148,9 +149,28 @@ def test_a_window_of_something_else_is_refused(source: Source, words: str) -> No
 )
 def test_what_a_key_does_not_tell_is_not_held_against_it(source: Source) -> None:
     """A key may show neither mode nor account, and a connection may be renamed."""
+    own = SOURCE._replace(stripe_account="0123456789ab")
+    source = (
+        source if source.stripe_account is None else source._replace(stripe_account="0123456789ab")
+    )
+    refuse_foreign(stretch(own, START, END, None), source, "window")
+    refuse_foreign(stretch(source, START, END, None), own, "window")
+
+
+def test_a_window_of_a_connected_account_is_read_for_that_account_alone() -> None:
+    """A key that does not tell its account would read the platform's own list instead."""
     window = stretch(SOURCE, START, END, None)
-    refuse_foreign(window, source, "window")
-    refuse_foreign(stretch(source, START, END, None), SOURCE, "window")
+    with pytest.raises(StripeInputError, match=r"stripe_account 'acct_1'.*stripe_account None"):
+        refuse_foreign(window, SOURCE._replace(stripe_account=None), "window")
+    refuse_foreign(stretch(SOURCE._replace(stripe_account=None), START, END, None), SOURCE, "w")
+
+
+def test_behind_a_window_is_an_empty_one() -> None:
+    """It begins and ends where the other one ends, and counts nothing."""
+    window = behind(stretch(SOURCE, START, END, 7))
+    assert start_of(window) == end_of(window) == END
+    assert is_empty(window)
+    assert window["count"] == 0
 
 
 RUN = datetime(2026, 2, 2, 2, 40, tzinfo=UTC)
@@ -168,6 +188,8 @@ RUN = datetime(2026, 2, 2, 2, 40, tzinfo=UTC)
         (RUN, NOW),
         (RUN.replace(tzinfo=None), NOW),
         (RUN.astimezone(timezone(timedelta(hours=-5))), NOW),
+        ("1900-01-01", 0),
+        ("1970-01-01T00:00:00+01:00", 0),
     ],
 )
 def test_a_start_is_a_second(start_from: Any, second: int) -> None:

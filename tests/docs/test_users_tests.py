@@ -43,9 +43,9 @@ def test_the_table_names_what_the_fake_has() -> None:
     """Each name of the table is one of FakeStripe's, with the parameters that are shown."""
     rows = re.findall(r"^\| `\.(\w+)(?:\(([^)]*)\))?` \|", (ROOT / PAGE).read_text(), re.MULTILINE)
     assert len(rows) >= 9
-    fake = FakeStripe()
-    for name, given in rows:
-        assert hasattr(fake, name), name
-        known = inspect.signature(getattr(fake, name)).parameters if given else {}
-        shown = re.findall(r"^(\w+)|, (\w+)(?:=|,|$)", given)
-        assert {one or other for one, other in shown} <= set(known), name
+    with FakeStripe() as fake:
+        for name, given in rows:
+            assert hasattr(fake, name), name
+            known = inspect.signature(getattr(fake, name)).parameters if given else {}
+            shown = re.findall(r"^(\w+)|, (\w+)(?:=|,|$)", given)
+            assert {one or other for one, other in shown} <= set(known), name

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dev.airflow_api import wait_for
@@ -164,9 +165,10 @@ def watched(events: Stream) -> Stream:
     return events
 
 
-def kill(airflow: AirflowStack, victim: str) -> bool:
+def kill(airflow: AirflowStack, victim: str, dag: str | None = None) -> bool:
     """Kill a component and start it again, or kill a process of a running task, if there is one.
 
+    :param dag: whose tasks to kill; None is all.
     :returns: whether anything was killed.
     """
     if victim in ("scheduler", *APIS):
@@ -174,7 +176,7 @@ def kill(airflow: AirflowStack, victim: str) -> bool:
         airflow.restart(victim)
         return True
     pids: list[int] = []
-    look = airflow.tasks if victim == "task" else airflow.supervisors
+    look = partial(airflow.tasks, dag) if victim == "task" else airflow.supervisors
     with suppress(TimeoutError):
         pids = wait_for(victim, look, timeout=15)
     if pids:

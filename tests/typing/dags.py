@@ -150,6 +150,7 @@ signups()
 def rehearse() -> None:
     """Try a DAG against the fake."""
     with FakeStripe() as stripe:
-        first: str = stripe.add("customer", email="a@example.com")
+        first: str = stripe.add("customer", email="a@example.com", created="2026-01-01T00:00:00Z")
+        stripe.delete(first, kind="customer")
         stripe.advance(60)
         print(first, stripe.url, stripe.connection)

@@ -18,6 +18,7 @@ from airflow_provider_stripe_lite.sensors import (
     StripeNewCustomerSensor,
     StripeNewObjectSensor,
 )
+from airflow_provider_stripe_lite.testing import FakeStripe
 
 hook = StripeHook()
 
@@ -66,3 +67,15 @@ with DAG("asset", schedule=[stripe_asset("c", feed="custommer")]) as asset:  # m
         hook.create_customer(email="a@example.com")  # mistake: customer_email
 
     read()
+
+
+def rehearse() -> None:
+    """Try a DAG against the fake."""
+    with FakeStripe() as stripe:
+        stripe.add("custmer")  # mistake: a kind misspelt
+        stripe.add_many("invoice_item", 3)  # mistake: "invoiceitem"
+        stripe.add("charge", created=None, account="acct_1")
+        print(stripe.ids("chrage"))  # mistake: a kind misspelt
+        print(stripe.objects("orders"))  # mistake: "order"
+        stripe.delete("SUMMER", kind="coupons")  # mistake: "coupon"
+        stripe.advance("60")  # mistake: a text

@@ -1,0 +1,93 @@
+"""An operator's arguments from templates and from rows of other tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import DAG, task
+
+from airflow_provider_stripe_lite.operators import (
+    StripeCreateProductOperator,
+    StripeUpdateCustomerOperator,
+    StripeUpdateProductOperator,
+)
+from airflow_provider_stripe_lite.testing import FakeStripe
+from tests.harness import Run
+from tests.helpers import NOW, idempotency_keys, posts
+
+
+def test_a_value_can_be_unset_in_every_template_engine(dag: DAG, stripe: FakeStripe) -> None:
+    """A template that renders to an empty text unsets, too."""
+    made = stripe.add("customer", description="Old", email="old@example.com")
+    with dag:
+        StripeUpdateCustomerOperator(
+            task_id="act", customer_id=made, description="{{ '' }}", customer_email="{{ '' }}"
+        )
+    row = Run(dag, NOW).go().xcom("act")
+    assert (row["description"], row["email"]) == (None, None)
+
+
+def test_everything_is_templated(dag: DAG, stripe: FakeStripe) -> None:
+    """Every argument can be a template, also inside lists and mappings."""
+    made = stripe.add("product")
+    with dag:
+        StripeUpdateProductOperator(
+            task_id="act",
+            stripe_conn_id="{{ 'stripe' }}_default",
+            product_id="{{ dag_run.conf.id }}",
+            name="{{ dag_run.conf.name }}",
+            active="{{ dag_run.conf.active }}",
+            shippable="{{ 1 == 2 }}",
+            caption="{{ run_id }}",
+            description="{{ 2 * 3 }}",
+            images=["{{ dag_run.conf.image }}"],
+            url="https://example.com/{{ task.task_id }}",
+            metadata={"run": "{{ run_id }}"},
+            fields=["{{ 'name' }}", "active", "shippable"],
+            idempotency_key="key-{{ run_id }}",
+        )
+    conf = {"id": made, "name": "Mug", "active": True, "image": "https://example.com/mug.png"}
+    run = Run(dag, NOW, conf=conf).go()
+    assert run.xcom("act") == {"name": "Mug", "active": True, "shippable": False}
+    assert idempotency_keys(stripe) == [f"key-{run.run_id}"]
+    form = dict(posts(stripe)[0].form)
+    assert form["metadata[run]"] == form["metadata[caption]"] == run.run_id
+    assert (form["description"], form["images[0]"], form["url"]) == (
+        "6",
+        conf["image"],
+        "https://example.com/act",
+    )
+
+
+def test_rows_of_other_tasks_are_arguments(dag: DAG, stripe: FakeStripe) -> None:
+    """XComArgs keep their types: numbers, flags, lists and mappings arrive as what they are."""
+    dag.render_template_as_native_obj = True
+    with dag:
+
+        @task
+        def row() -> dict[str, Any]:
+            return {
+                "active": False,
+                "images": ["https://example.com/1.png"],
+                "metadata": {"n": 7, "yes": True},
+            }
+
+        made = row()
+        StripeCreateProductOperator(
+            task_id="act",
+            name="Mug",
+            active=made["active"],
+            images=made["images"],
+            metadata=made["metadata"],
+            shippable="{{ ti.xcom_pull(task_ids='row')['active'] }}",
+        )
+    run = Run(dag, NOW).go()
+    assert run.state() == "success"
+    assert dict(posts(stripe)[0].form) == {
+        "name": "Mug",
+        "active": "false",
+        "images[0]": "https://example.com/1.png",
+        "shippable": "false",
+        "metadata[n]": "7",
+        "metadata[yes]": "true",
+    }

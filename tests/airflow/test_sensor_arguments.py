@@ -1,0 +1,74 @@
+"""What a DAG file may say of a sensor, and what is refused as soon as it is read."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_provider_stripe_lite._sensor import StripeFeedSensor
+from airflow_provider_stripe_lite.core.resources import RESOURCES
+from airflow_provider_stripe_lite.errors import StripeInputError
+from airflow_provider_stripe_lite.sensors import (
+    StripeNewChargeSensor,
+    StripeNewCustomerSensor,
+    StripeNewInvoiceItemSensor,
+    StripeNewObjectSensor,
+    StripeNewOrderSensor,
+)
+
+
+@pytest.mark.parametrize(
+    "sensor",
+    [
+        StripeNewCustomerSensor,
+        StripeNewOrderSensor,
+        StripeNewChargeSensor,
+        StripeNewInvoiceItemSensor,
+    ],
+)
+def test_a_named_sensor_takes_no_feed(dag: DAG, sensor: type[StripeFeedSensor]) -> None:
+    """Its name says the feed: another one is an error of the DAG file, in Airflow's own words."""
+    with dag, pytest.raises(TypeError, match=rf"(?s){sensor.__name__}.*feed"):
+        sensor(task_id="new", feed="payout")
+    with dag, pytest.raises(TypeError, match="feed"):
+        sensor.partial(task_id="new", feed="payout")
+
+
+@pytest.mark.parametrize("feed", ["customers", "invoice_item", "price", "", None, 5, ["charge"]])
+def test_an_unknown_feed_is_refused_in_the_dag_file(dag: DAG, feed: Any) -> None:
+    """The sentence says what a feed is, and names those that are meant most likely."""
+    with dag, pytest.raises(StripeInputError, match=r"^feed must be one of the \d+ names") as no:
+        StripeNewObjectSensor(task_id="new", feed=feed)
+    named = set(re.findall(r"[\w.]+", str(no.value).split("such as ")[1].split(", got")[0]))
+    assert named
+    assert named <= set(RESOURCES)
+    assert repr(feed) in str(no.value)
+
+
+@pytest.mark.parametrize(
+    ("feed", "meant"),
+    [("customers", "customer"), ("invoice_item", "invoiceitem"), ("payouts", "payout")],
+)
+def test_a_feed_that_is_nearly_one_is_named(feed: Any, meant: str) -> None:
+    """Whoever writes a feed as 0.1 did, or as a plural, reads the right name."""
+    with pytest.raises(StripeInputError, match=rf"such as [\w., ]*\b{meant}\b"):
+        StripeNewObjectSensor(task_id="new", feed=feed)
+
+
+def test_polls_are_two_minutes_apart_unless_told_otherwise() -> None:
+    """120 s is the default and the least, as every poll is one of the reads that Stripe allots."""
+    assert StripeNewCustomerSensor(task_id="new").poke_interval == 120
+    assert (
+        StripeNewCustomerSensor(task_id="new", poke_interval=timedelta(minutes=5)).poke_interval
+        == 300
+    )
+    with pytest.raises(StripeInputError, match="allow_fast_polling=True"):
+        StripeNewCustomerSensor(task_id="new", poke_interval=119)
+    with pytest.raises(StripeInputError, match="poke_interval is 60 s, less than 120"):
+        StripeNewCustomerSensor(task_id="new", poke_interval=timedelta(minutes=1))
+    fast = StripeNewCustomerSensor(task_id="new", poke_interval=1, allow_fast_polling=True)
+    assert fast.poke_interval == 1

@@ -1,0 +1,109 @@
+"""A sensor's run again, after a retry, a clear or a failure: the same rows, none lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, task
+
+from airflow_provider_stripe_lite.errors import StripeServerError
+from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
+from airflow_provider_stripe_lite.testing import FakeStripe
+from tests.conftest import SetConnection
+from tests.harness import ONCE, Run, dies_once, ids
+from tests.helpers import NOW, Clock
+
+
+@pytest.mark.parametrize("returns", ["rows", "window"])
+def test_a_retry_delivers_the_same(
+    dag: DAG, stripe: FakeStripe, clock: Clock, tmp_path: Any, returns: Any
+) -> None:
+    """A task that dies with its window claimed gets the same again, although more has come."""
+    with dag:
+        StripeNewCustomerSensor(
+            task_id="new", retries=1, post_execute=dies_once(tmp_path), returns=returns, **ONCE
+        )
+    made = stripe.add_many("customer", 5, created=NOW)
+    clock.now += 100
+    run = Run(dag, NOW)
+    stripe.fault(path="/v1/customers", hook=lambda _: stripe.add("customer"), skip=1)
+    clock.now += 1
+    run.go()
+    assert run.state("new") == "success"
+    assert len(run.errors) == 1
+    result = run.xcom("new")
+    assert result["count"] == 5 if returns == "window" else ids(result) == made
+
+
+def test_a_clear_delivers_the_same(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
+    """A cleared task gets the same rows; the runs around it are not disturbed."""
+    with dag:
+        StripeNewCustomerSensor(task_id="new", **ONCE)
+    made, runs = [], []
+    for number in range(2):
+        made.append(stripe.add_many("customer", 4, created=int(clock.now)))
+        clock.now += 200
+        runs.append(Run(dag, NOW + number).go())
+    for number in (0, 1):
+        before = runs[number].xcom("new")
+        assert ids(before) == made[number]
+        assert runs[number].clear("new").go().xcom("new") == before
+    made.append(stripe.add_many("customer", 4, created=int(clock.now)))
+    clock.now += 200
+    assert ids(Run(dag, NOW + 2).go().xcom("new")) == made[2]
+
+
+def test_the_rows_of_a_failed_run_come_again(
+    dag: DAG, stripe: FakeStripe, clock: Clock, tmp_path: Any
+) -> None:
+    """A sensor that fails for good has delivered nothing: the next run gets its rows and more."""
+    with dag:
+        StripeNewCustomerSensor(task_id="new", post_execute=dies_once(tmp_path), **ONCE)
+    made = stripe.add_many("customer", 3, created=NOW)
+    clock.now += 100
+    assert Run(dag, NOW).go().state("new") == "failed"
+    made += stripe.add_many("customer", 3, created=NOW + 100)
+    clock.now += 200
+    assert ids(Run(dag, NOW + 1).go().xcom("new")) == made
+
+
+def test_a_failed_page_loses_nothing(
+    dag: DAG, stripe: FakeStripe, clock: Clock, set_connection: SetConnection
+) -> None:
+    """A server error between two pages fails the task with its type; the next run gets it all."""
+    with dag:
+        StripeNewCustomerSensor(task_id="new", retries=1, **ONCE)
+    made = stripe.add_many("customer", 250, created=NOW)
+    clock.now += 100
+    headers = {"Stripe-Should-Retry": "false"}
+    stripe.fault(path="/v1/customers", status=503, headers=headers, skip=1)
+    failed = Run(dag, NOW).go()
+    # Stripe has said that a retry is of no use.
+    assert failed.state("new") == "failed"
+    assert isinstance(failed.errors[0], StripeServerError)
+    assert ids(Run(dag, NOW + 1).go().xcom("new")) == made
+
+
+@pytest.mark.parametrize(("advance_after", "again"), [("sensor", False), ("dag_run", True)])
+def test_what_must_have_succeeded_for_a_window_to_count(
+    dag: DAG, stripe: FakeStripe, clock: Clock, advance_after: Any, again: bool
+) -> None:
+    """When processing fails, the next run gets the rows again only with "dag_run"."""
+    with dag:
+        new = StripeNewCustomerSensor(task_id="new", advance_after=advance_after, **ONCE)
+
+        @task
+        def process(rows: list[Any]) -> None:
+            if len(rows) == 2:
+                raise RuntimeError("cannot process these")
+
+        process(new.output)
+    first = stripe.add_many("customer", 2, created=NOW)
+    clock.now += 100
+    assert Run(dag, NOW).go().state() == "failed"
+    second = stripe.add_many("customer", 1, created=NOW + 100)
+    clock.now += 200
+    run = Run(dag, NOW + 1).go()
+    assert ids(run.xcom("new")) == (first + second if again else second)
+    assert run.state() == "success"

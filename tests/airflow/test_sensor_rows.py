@@ -1,0 +1,170 @@
+"""What a sensor delivers: from where on, how much at once, and in which form."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_provider_stripe_lite.core.resources import RESOURCES
+from airflow_provider_stripe_lite.core.window import Window
+from airflow_provider_stripe_lite.hooks import StripeHook
+from airflow_provider_stripe_lite.sensors import (
+    StripeNewChargeSensor,
+    StripeNewCustomerSensor,
+    StripeNewObjectSensor,
+)
+from airflow_provider_stripe_lite.testing import FakeStripe
+from tests.harness import ONCE, Run, ids
+from tests.helpers import NOW, Clock
+
+
+@pytest.mark.parametrize(
+    ("start_from", "expected"),
+    [
+        ("now", 2),
+        ("beginning", 4),
+        (datetime.fromtimestamp(NOW - 100, UTC), 3),
+        (datetime.fromtimestamp(NOW - 100, UTC).isoformat(), 3),
+        ("{{ (dag_run.run_after - macros.timedelta(seconds=100)).isoformat() }}", 3),
+        (datetime.fromtimestamp(NOW - 100, UTC).replace(tzinfo=None), 3),
+    ],
+)
+def test_start_from_says_where_the_first_run_begins(
+    dag: DAG, stripe: FakeStripe, clock: Clock, start_from: Any, expected: int
+) -> None:
+    """The run's own time, the beginning of the account, or a date-time, which may be a template."""
+    with dag:
+        StripeNewCustomerSensor(task_id="new", start_from=start_from, **ONCE)
+    made = [stripe.add("customer", created=NOW + age) for age in (-100_000, -50, 0, 10)]
+    clock.now += 100
+    assert ids(Run(dag, NOW).go().xcom("new")) == made[-expected:]
+
+
+def test_now_is_the_run_s_time_and_not_the_poll_s(
+    dag: DAG, stripe: FakeStripe, clock: Clock
+) -> None:
+    """What was created between the run's time and its first poll, hours later, is delivered."""
+    with dag:
+        StripeNewCustomerSensor(task_id="new", **ONCE)
+    made = stripe.add_many("customer", 2, created=NOW + 5)
+    clock.now += 7200
+    assert ids(Run(dag, NOW).go().xcom("new")) == made
+
+
+def test_max_items_leaves_the_rest_for_the_next_run(
+    dag: DAG, stripe: FakeStripe, clock: Clock
+) -> None:
+    """Batches are cut only between two seconds, and nothing is lost between them."""
+    with dag:
+        StripeNewCustomerSensor(task_id="new", max_items=5, **ONCE)
+    made = [
+        id for second in range(4) for id in stripe.add_many("customer", 3, created=NOW + second)
+    ]
+    clock.now += 100
+    batches = [ids(Run(dag, NOW + number).go().xcom("new")) for number in range(4)]
+    assert batches == [made[0:3], made[3:6], made[6:9], made[9:12]]
+
+
+def test_one_second_s_objects_stay_together(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
+    """A second with more objects than max_items is one batch."""
+    with dag:
+        StripeNewCustomerSensor(task_id="new", max_items=10, **ONCE)
+    made = stripe.add_many("customer", 130, created=NOW)
+    clock.now += 100
+    assert ids(Run(dag, NOW).go().xcom("new")) == made
+
+
+@pytest.mark.parametrize(
+    ("fields", "row"),
+    [
+        (["id", "metadata.order_ref"], {"metadata": {"order_ref": "A-1"}}),
+        ("{{ ['id', 'email'] }}", {"email": "jenny@example.com"}),
+    ],
+)
+def test_fields_choose_what_a_row_has(
+    dag: DAG, stripe: FakeStripe, clock: Clock, fields: Any, row: dict[str, Any]
+) -> None:
+    """A list of dotted paths gives those, nested as at Stripe; it may be a native template."""
+    dag.render_template_as_native_obj = True
+    with dag:
+        StripeNewCustomerSensor(task_id="new", fields=fields, **ONCE)
+    made = stripe.add("customer", email="jenny@example.com", metadata={"order_ref": "A-1"})
+    clock.now += 100
+    assert Run(dag, NOW).go().xcom("new") == [{"id": made} | row]
+
+
+def test_all_fields_are_the_object_as_stripe_sent_it(
+    dag: DAG, stripe: FakeStripe, clock: Clock
+) -> None:
+    """fields="*" changes nothing."""
+    with dag:
+        StripeNewCustomerSensor(task_id="new", fields="*", **ONCE)
+    made = stripe.add("customer", email="jenny@example.com")
+    clock.now += 100
+    (row,) = Run(dag, NOW).go().xcom("new")
+    assert row == StripeHook().get_customer(made)
+
+
+def test_a_feed_without_documented_fields_gives_what_stripe_sent(
+    dag: DAG, stripe: FakeStripe, clock: Clock
+) -> None:
+    """A row of such a feed is the object, with all that it has."""
+    assert RESOURCES["payout"].fields == ()
+    with dag:
+        StripeNewObjectSensor(task_id="new", feed="payout", **ONCE)
+    made = stripe.add_many("payout", 2, created=NOW, amount=1200, currency="usd")
+    clock.now += 100
+    rows = Run(dag, NOW).go().xcom("new")
+    assert ids(rows) == made
+    assert rows == stripe.objects("payout")
+    assert (rows[0]["object"], rows[0]["created"], rows[0]["amount"]) == ("payout", NOW, 1200)
+
+
+def test_subscriptions_come_with_those_that_were_canceled(
+    dag: DAG, stripe: FakeStripe, clock: Clock
+) -> None:
+    """Without status=all, Stripe would leave canceled ones out, and a run would miss them."""
+    with dag:
+        StripeNewObjectSensor(task_id="new", feed="subscription", **ONCE)
+    made = [
+        stripe.add("subscription", created=NOW + second, status=status)
+        for second, status in enumerate(("active", "canceled", "trialing", "canceled"))
+    ]
+    clock.now += 100
+    rows = Run(dag, NOW).go().xcom("new")
+    assert ids(rows) == made
+    assert [row["status"] for row in rows] == ["active", "canceled", "trialing", "canceled"]
+    assert {dict(call.query)["status"] for call in stripe.calls} == {"all"}
+
+
+def test_a_window_travels_by_reference(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
+    """returns="window" pushes no object; the hook reads the same objects at any later time."""
+    with dag:
+        StripeNewChargeSensor(task_id="new", returns="window", **ONCE)
+    made = stripe.add_many("charge", 150, created=NOW, spread=9)
+    clock.now += 100
+    window = Run(dag, NOW).go().xcom("new")
+    assert set(window) == set(Window.__annotations__)
+    assert (window["feed"], window["count"], window["last"]) == ("charge", 150, made[-1])
+    stripe.add_many("charge", 20, created=int(clock.now))
+    clock.now += 100
+    for _ in range(2):
+        assert ids(StripeHook().read(window)) == made
+
+
+def test_the_link_opens_the_window_in_the_dashboard(
+    dag: DAG, stripe: FakeStripe, clock: Clock
+) -> None:
+    """The sensor's "Open in Stripe" is the list of what its window has, in the key's mode."""
+    with dag:
+        StripeNewChargeSensor(task_id="new", **ONCE)
+    stripe.add("charge", created=NOW)
+    clock.now += 100
+    run = Run(dag, NOW).go()
+    query = f"created%5Bgte%5D={NOW}&created%5Blt%5D={NOW + 40}"
+    assert (
+        run.link("new", "Open in Stripe") == f"https://dashboard.stripe.com/test/payments?{query}"
+    )

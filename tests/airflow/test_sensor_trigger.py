@@ -1,0 +1,142 @@
+"""The sensors' trigger is an alarm clock: it looks, and wakes the sensor when it must."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_stripe_lite.hooks import StripeHook
+from airflow_provider_stripe_lite.testing import FakeStripe
+from airflow_provider_stripe_lite.triggers import StripeSensorTrigger
+from tests.airflow.triggering import ALARM, run, until
+from tests.conftest import SetConnection
+from tests.helpers import NOW, Clock
+
+
+def comes(fake: FakeStripe, clock: Clock) -> Callable[[Any], None]:
+    """Return a hook by which an object comes, and more than a minute passes."""
+
+    def hook(request: Any) -> None:
+        fake.add("customer", created=NOW + 1)
+        clock.now += 100
+
+    return hook
+
+
+async def fire(**kwargs: Any) -> Any:
+    """Let an alarm run until it fires."""
+    async for event in StripeSensorTrigger(**(ALARM | kwargs)).run():
+        return event.payload
+    return None
+
+
+def test_the_alarm_fires_when_something_is_new(stripe: FakeStripe, clock: Clock) -> None:
+    """It looks, sees nothing, looks again, and fires when an object has come."""
+    stripe.fault(path="/v1/customers", skip=2, hook=comes(stripe, clock))
+    assert run(fire()) == {"feed": "customer"}
+    # By the third call, Stripe's clock is not known to have moved.
+    assert len(stripe.calls) == 4
+    assert all(dict(request.query)["limit"] == "1" for request in stripe.calls)
+
+
+async def looks_on(fake: FakeStripe, **kwargs: Any) -> None:
+    """Pass if an alarm has not fired after its third look."""
+    alarm = asyncio.create_task(fire(**kwargs))
+    await until(lambda: len(fake.calls) > 3 or alarm.done())
+    assert not alarm.done()
+    alarm.cancel()
+
+
+@pytest.mark.parametrize("age", [None, 1, 1000])
+def test_the_alarm_does_not_fire_for_what_is_old(stripe: FakeStripe, age: int | None) -> None:
+    """No object, or only such as were there before its position: it goes on looking."""
+    if age:
+        stripe.add("customer", created=NOW - age)
+    run(looks_on(stripe))
+
+
+def test_the_alarm_does_not_fire_for_what_is_too_young(stripe: FakeStripe, clock: Clock) -> None:
+    """An object that the worker could not deliver yet, by Stripe's clock, wakes it later."""
+    clock.now = time.time()
+    start = int(clock.now)
+    stripe.add("customer", created=start + 1)
+    run(looks_on(stripe, since=start))
+    # Stripe's clock is far ahead of ours, which the second look knows.
+    clock.now += 100
+    assert run(fire(since=start)) == {"feed": "customer"}
+
+
+@pytest.mark.parametrize("status", [401, 403, 400])
+def test_the_alarm_fires_for_what_the_worker_must_see(stripe: FakeStripe, status: int) -> None:
+    """A permanent error wakes the sensor, which meets it itself and fails with its type."""
+    stripe.fault(path="/v1/customers", status=status, body={"error": {"message": "no"}}, every=1)
+    assert run(fire()) == {"feed": "customer"}
+    assert len(stripe.calls) == 1
+
+
+def test_the_alarm_fires_when_the_connection_is_gone(set_connection: SetConnection) -> None:
+    """So does a connection that has been deleted meanwhile."""
+    assert run(fire(stripe_conn_id="nowhere")) == {"feed": "customer"}
+
+
+def test_the_alarm_keeps_passing_failures_to_itself(stripe: FakeStripe, clock: Clock) -> None:
+    """Four server errors in a row are nobody's business; the fifth wakes the sensor."""
+    stripe.fault(path="/v1/customers", status=503, times=4)
+    stripe.fault(path="/v1/customers", skip=2, hook=comes(stripe, clock))
+    assert run(fire()) == {"feed": "customer"}
+    assert len(stripe.calls) == 8
+    stripe.calls.clear()
+    stripe.fault(path="/v1/customers", status=503, every=1)
+    assert run(fire(since=NOW + 100)) == {"feed": "customer"}
+    assert len(stripe.calls) == 5
+
+
+def test_waiting_sensors_share_their_looks(stripe: FakeStripe, clock: Clock) -> None:
+    """Thirty sensors that wait for one feed of one connection cost one call a look, not thirty."""
+    stripe.fault(path="/v1/customers", skip=2, hook=comes(stripe, clock))
+
+    async def all_of_them() -> Any:
+        return await asyncio.gather(*(fire(since=NOW - number) for number in range(30)))
+
+    assert run(all_of_them()) == [{"feed": "customer"}] * 30
+    assert len(stripe.calls) == 4
+
+
+def test_sensors_of_two_accounts_share_no_look(stripe: FakeStripe) -> None:
+    """What has come to one connected account wakes no sensor of another one."""
+    stripe.add("customer", created=NOW, account="acct_1")
+
+    async def both() -> None:
+        other = asyncio.create_task(fire(stripe_account="acct_2"))
+        assert await fire(stripe_account="acct_1") == {"feed": "customer"}
+        await until(lambda: looked().count("acct_2") > 2)
+        assert not other.done()
+        other.cancel()
+
+    def looked() -> list[str]:
+        return [call.headers["stripe-account"] for call in stripe.calls]
+
+    run(both())
+    assert set(looked()) == {"acct_1", "acct_2"}
+
+
+def test_an_alarm_without_a_position_only_waits(stripe: FakeStripe) -> None:
+    """Where the call limit kept the worker from polling, the trigger does not call either."""
+    start = time.monotonic()
+    assert run(fire(since=None, poll_interval=0.1)) == {"feed": "customer"}
+    assert time.monotonic() - start >= 0.1
+    assert stripe.calls == []
+
+
+def test_an_alarm_waits_for_the_call_limit(fake: FakeStripe, set_connection: SetConnection) -> None:
+    """Its looks are calls as well: they keep to the connection's limit, and hold no thread."""
+    set_connection(extra={"rate_limit_calls": 1, "rate_limit_period": 1})
+    fake.add("customer", created=NOW)
+    StripeHook().get_conn().get("/v1/balance")
+    start = time.monotonic()
+    assert run(fire()) == {"feed": "customer"}
+    assert time.monotonic() - start > 0.9
