@@ -20,7 +20,7 @@ from airflow_provider_stripe_lite.testing import FakeStripe
 from tests.harness import Run
 from tests.helpers import Clock
 
-HISTORIES = int(os.environ.get("RUN_HISTORIES", "6"))
+HISTORIES = int(os.environ.get("RUN_HISTORIES", "3"))
 RUNS = 8
 DEATHS = ("before the poll", "before the publishing", "after it", None, None, None)
 
