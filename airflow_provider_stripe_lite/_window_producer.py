@@ -78,17 +78,21 @@ class WindowProducer(SharedStreamProducer):
                 self._confirmed.clear()
                 yield _payload(state, ids), state
                 await self._confirmed.wait()
+                # Airflow 3.3.2 confirms an event, too, whose trigger it has just deleted (a DAG was
+                # paused), and stores nothing. It cancels such a trigger a moment later: this wait
+                # ends with it, and the window is announced again.
+                await asyncio.sleep(_EVENT_SECONDS)
+                await self._save(behind(state))
             state = behind(state)
-            await asyncio.sleep(max(self._interval, _EVENT_SECONDS) if ids else self._interval)
+            await asyncio.sleep(max(0, self._interval - _EVENT_SECONDS) if ids else self._interval)
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
-        """Save how far the stored events reach; another one is announced again after a restart."""
+        """Go on behind the stored events; another one is announced again after a restart."""
         for item in batch:
             if not item.outcome.is_clean:
                 raise RuntimeError(
                     f"An event of {self._variable} was not stored: going on from the last that was."
                 )
-            await self._save(behind(item.broker_payload))
         self._confirmed.set()
 
     def _next(self, client: StripeClient, state: Window) -> tuple[Window, list[str]]:

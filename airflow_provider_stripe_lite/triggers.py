@@ -152,9 +152,9 @@ class StripeSensorTrigger(BaseTrigger):
 class StripeEventTrigger(BaseEventTrigger):
     """Fire one asset event for each batch of new objects: ids and window, no contents.
 
-    Its position is saved in an Airflow Variable after Airflow has confirmed that the event is in
-    its database, so a batch may be announced twice when the triggerer is killed, and is never
-    missed. Made by :func:`~airflow_provider_stripe_lite.assets.stripe_asset`.
+    Its position is saved in an Airflow Variable ten seconds after Airflow has confirmed that the
+    event is in its database, so a batch may be announced twice when the triggerer ends, and is
+    never missed. Made by :func:`~airflow_provider_stripe_lite.assets.stripe_asset`.
 
     :param name: of the asset; names the Variable too.
     :param feed: a key of ``RESOURCES``.

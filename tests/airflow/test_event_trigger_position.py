@@ -60,6 +60,27 @@ def test_an_event_that_was_not_stored_comes_again(
     run(main())
 
 
+def test_an_event_that_airflow_confirms_and_drops_comes_again(
+    stripe: FakeStripe, clock: Clock, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a DAG is paused, Airflow confirms what it does not store, and then ends the watcher."""
+    monkeypatch.setattr("airflow_provider_stripe_lite._window_producer._EVENT_SECONDS", 5)
+    made = stripe.add_many("customer", 3, created=NOW)
+    clock.now += 100
+
+    async def main() -> None:
+        async with triggerer() as running:
+            first = await running.event()
+            async with going_on(running):
+                running.store()
+                await asyncio.sleep(10 * TICK)
+        async with triggerer() as running:
+            assert await running.event() == first
+        assert first["ids"] == made
+
+    run(main())
+
+
 def test_an_event_that_could_not_be_stored_comes_again(
     stripe: FakeStripe, clock: Clock, supervisor: Supervisor
 ) -> None:

@@ -57,8 +57,9 @@ def tasks_die_without_retries(airflow: AirflowStack, stream: Callable[[str], Str
     (strict,) = started([stream("strict")])
     kills = 0
     with strict.arriving(100, seconds=60):
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
+        began = time.monotonic()
+        # On a loaded machine a minute may hold few moments in which a task of the DAG can be killed.
+        while (seconds := time.monotonic() - began) < 60 or (kills < 3 and seconds < 180):
             # Tasks of the other scenarios are tried again, and a kill of theirs fails no run here.
             kills += kill(airflow, "task", strict.name)
             time.sleep(random.uniform(1, 4))
@@ -106,8 +107,9 @@ def the_triggerer_dies(airflow: AirflowStack, stream: Callable[[str], Stream]) -
         f"deaths; {len(failed)} runs failed while their file was broken"
     )
     assert events.verdict().startswith("0 lost")
-    # Each kill may repeat the one window in flight.
-    assert windows_twice(events) <= DEATHS.count(signal.SIGKILL)
+    # Each end of the watcher, by a death or the pause, may repeat the one window that it announced
+    # in its last ten seconds.
+    assert windows_twice(events) <= len(DEATHS) + 1
     assert once_each_window(events) == set(events.held())
 
 
