@@ -148,7 +148,7 @@ def read(client: StripeClient, window: Window) -> Iterator[Object]:
 
     One page is in memory at a time.
     """
-    yield from _until(_reader(client, window), end_of(window).before)
+    return _until(_reader(client, window), end_of(window).before)
 
 
 def reread(client: StripeClient, window: Window) -> Batch:

@@ -58,7 +58,7 @@ def tasks_die_without_retries(airflow: AirflowStack, stream: Callable[[str], Str
     kills = 0
     with strict.arriving(100, seconds=60):
         began = time.monotonic()
-        # On a loaded machine a minute may hold few moments in which a task of the DAG can be killed.
+        # On a loaded machine, a minute holds few moments in which a task of the DAG can be killed.
         while (seconds := time.monotonic() - began) < 60 or (kills < 3 and seconds < 180):
             # Tasks of the other scenarios are tried again, and a kill of theirs fails no run here.
             kills += kill(airflow, "task", strict.name)
