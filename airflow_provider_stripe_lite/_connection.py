@@ -194,7 +194,7 @@ def connect(
 
 
 def _options(extra: str | None, **instead: str | None) -> dict[str, Any]:
-    """Read the connection's extra; the arguments that are not None take its place."""
+    """Read the connection's extra; the arguments that are given take its place."""
     try:
         given = json.loads(extra or "{}")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which module of the package imports which, read from its source: for the table in the docs."""
+"""Which module of the package imports which, read from its source: for docs and tests."""
 
 from __future__ import annotations
 
@@ -17,20 +17,29 @@ def knowledge(package: Path) -> Iterator[tuple[str, list[str], bool]]:
         file for file in files if file.parts[0] != "testing" and not file.stem.startswith("__")
     )
     for file in sorted(shown, key=lambda file: (file.parts[0] != "core", str(file))):
-        found = set(_imported(ast.parse((package / file).read_text()).body))
+        found = imported(package / file)
         inner = {name.removeprefix(f"{package.name}.") for name in found}
         known = [str(other) for other in files if ".".join(other.with_suffix("").parts) in inner]
         airflow = any(name.split(".")[0] == "airflow" for name in found)
         yield str(file), sorted(known), airflow
 
 
-def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    """Yield the dotted names that code imports, but for what only a type checker reads."""
+def imported(file: Path) -> set[str]:
+    """Return the dotted names that a file imports, wherever that stands in it.
+
+    What only a type checker reads is not among them.
+    """
+    return set(_names([ast.parse(file.read_text())]))
+
+
+def _names(nodes: Iterable[ast.AST]) -> Iterator[str]:
     for node in nodes:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from _names(node.orelse)
+            continue
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
-            yield from _imported(ast.iter_child_nodes(node))
+        yield from _names(ast.iter_child_nodes(node))

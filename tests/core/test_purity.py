@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import pkgutil
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import airflow_provider_stripe_lite as package
 from airflow_provider_stripe_lite import core
+from dev.module_graph import imported
 
 NAME = package.__name__
 FOLDER = Path(package.__file__).parent
@@ -40,29 +40,13 @@ print(json.dumps(sorted({{name.split(".")[0] for name, module in sys.modules.ite
 
 def module_of(file: Path) -> str:
     """Return the dotted name of a file's module."""
-    folder = FOLDER.parent if file.is_relative_to(FOLDER) else ROOT
-    parts = file.relative_to(folder).with_suffix("").parts
+    parts = file.relative_to(FOLDER.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def imports(file: Path) -> set[str]:
-    """Return the package's own modules that a file names in its imports, wherever they stand.
-
-    What only a type checker reads is not among them.
-    """
-    found: set[str] = set()
-    waiting: list[ast.AST] = [ast.parse(file.read_text())]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            waiting += node.orelse
-            continue
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        waiting += ast.iter_child_nodes(node)
-    return found & {module_of(other) for other in FILES}
+    """Return the package's own modules that a file names in its imports."""
+    return imported(file) & {module_of(other) for other in FILES}
 
 
 def test_the_core_works_without_airflow() -> None:
