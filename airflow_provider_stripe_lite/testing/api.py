@@ -10,12 +10,11 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from airflow_provider_stripe_lite.core.resources import RESOURCES
 from airflow_provider_stripe_lite.testing.calls import Caller, Reply, Request, mask, secret
 from airflow_provider_stripe_lite.testing.errors import ApiError
 from airflow_provider_stripe_lite.testing.faults import Fault
 from airflow_provider_stripe_lite.testing.idempotency import Keys, Saved
-from airflow_provider_stripe_lite.testing.shapes import SHAPES
+from airflow_provider_stripe_lite.testing.shapes import SERVED, SHAPES
 from airflow_provider_stripe_lite.testing.verbs import Verbs
 
 __all__ = ["DEFAULT_VERSION", "Api", "Verb"]
@@ -24,7 +23,7 @@ __all__ = ["DEFAULT_VERSION", "Api", "Verb"]
 DEFAULT_VERSION = "2026-05-27.dahlia"
 
 Verb = Callable[[str, str, Request, Caller], Any]
-_KINDS = {resource.path: kind for kind, resource in RESOURCES.items()}
+_KINDS = {resource.path: kind for kind, resource in SERVED.items()}
 
 
 class Api(Verbs):
@@ -78,9 +77,10 @@ class Api(Verbs):
                 reply = self._once(request, caller, fault)
         except ApiError as error:
             reply = self._refusal(error, request, caller)
-        head = {"Date": formatdate(self.now, usegmt=True), "Content-Type": "application/json"}
+        date = formatdate(self.now + fault.clock, usegmt=True)
+        head = {"Date": date, "Content-Type": "application/json"}
         head |= {"Request-Id": request.request_id, "Stripe-Version": version}
-        return reply._replace(headers=head | reply.headers)
+        return reply._replace(headers=head | reply.headers | fault.headers)
 
     def _refusal(self, error: ApiError, request: Request, caller: Caller) -> Reply:
         body = error.body(request.request_id, caller.livemode, self.now)
@@ -132,6 +132,8 @@ class Api(Verbs):
         if single and request.method == "GET":
             self._permit(caller, request.path.replace("/v1/", "rak_") + "_read")
             return single(caller)
+        if request.method == "GET" and self._gives(request.path, caller):
+            return self._list(request.path, "", request, caller)
         parent, _, last = request.path.rpartition("/")
         whole = _KINDS.get(request.path)
         kind, id = (whole, "") if whole else (_KINDS.get(parent, ""), unquote(last))

@@ -9,15 +9,15 @@ import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_stripe_lite.core.resources import DEFAULT_API_VERSION, RESOURCES, FeedName
+from airflow_provider_stripe_lite.core.resources import DEFAULT_API_VERSION
 from airflow_provider_stripe_lite.testing.lists import Series, Store
-from airflow_provider_stripe_lite.testing.objects import Item, render
-from airflow_provider_stripe_lite.testing.shapes import shape_of
+from airflow_provider_stripe_lite.testing.objects import Item, render, stored
+from airflow_provider_stripe_lite.testing.shapes import SERVED, Kind, shape_of
 
 __all__ = ["Data", "Moment"]
 
@@ -53,18 +53,20 @@ class Data:
             raise ValueError(f"advance({seconds!r}): the clock moves forward, by a number >= 0.")
         self._advanced += seconds
 
-    def add(self, kind: FeedName, *, created: Moment | None = None, **fields: Any) -> str:
+    def add(self, kind: Kind, *, created: Moment | None = None, **fields: Any) -> str:
         """Add one object and return its id; the arguments are those of `add_many`."""
         return self.add_many(kind, 1, created=created, **fields)[0]
 
     def add_many(
         self,
-        kind: FeedName,
+        kind: Kind,
         n: int,
         *,
         created: Moment | None = None,
         spread: int = 0,
         visible_at: Moment | None = None,
+        listed_at: Moment | None = None,
+        undated: bool = False,
         id: str | None = None,
         livemode: bool = False,
         account: str = "",
@@ -77,30 +79,33 @@ class Data:
             or ISO text with a time zone; by default the last one is created now.
         :param spread: over so many seconds they are distributed evenly.
         :param visible_at: before this time they are neither listed nor found.
+        :param listed_at: they stand in the list where what was created then stands.
+        :param undated: their time field is left out.
         :param id: of one object; by default ids are made up.
         :param account: the id of the connected account that they belong to.
-        :param fields: the fields in which they differ from the default.
+        :param fields: the fields in which they differ from the default; of an event also
+            ``object`` and ``previous_attributes``, which stand in its ``data``.
         :raises ValueError: there is no such kind, the id is in use, or a time is none.
         """
         shape_of(kind)
         if id is not None and n != 1:
             raise ValueError(f"One id cannot be given to {n} objects.")
-        created = _one_time(kind, created, fields.pop(RESOURCES[kind].time_field, None))
+        created = _one_time(kind, created, fields.pop(SERVED[kind].time_field, None))
         first = int(self.now) - spread if created is None else int(created)
         visible = 0 if visible_at is None else _seconds("visible_at", visible_at)
-        fields = deepcopy(fields)
-        if "account_balance" in fields:
-            fields["balance"] = fields.pop("account_balance")
+        listed = None if listed_at is None else int(_seconds("listed_at", listed_at))
+        fields = stored(kind, fields, account)
         with self._lock:
             items = [self._item(kind, first + i * spread // n, id, livemode) for i in range(n)]
             for item in items:
-                item.visible_at, item.fields = visible, fields
+                item.visible_at, item.listed_at, item.undated = visible, listed, undated
+                item.fields = fields
             self._stores[livemode, account].add(kind, items, self.now)
         return [item.id for item in items]
 
     def generate(
         self,
-        kind: FeedName,
+        kind: Kind,
         n: int,
         *,
         created: Callable[[int], int],
@@ -116,11 +121,33 @@ class Data:
         :param created: returns the second of an object for its number; must not fall.
         """
         shape_of(kind)
-        if (name := RESOURCES[kind].time_field) in fields:
+        if (name := SERVED[kind].time_field) in fields:
             raise ValueError(f"{name}={fields[name]!r} contradicts created, which tells the time.")
         with self._lock:
-            series = Series(kind, n, created, livemode, deepcopy(fields))
+            series = Series(kind, n, created, livemode, stored(kind, fields, account))
             self._stores[livemode, account].series[kind] = series
+
+    def add_list(
+        self,
+        path: str,
+        objects: Sequence[dict[str, Any]],
+        *,
+        livemode: bool = False,
+        account: str = "",
+    ) -> None:
+        """Serve a list at a path of its own, such as ``/v1/invoices/in_1/lines``.
+
+        It takes the place of what was listed there. It is paged, and filtered by ``created`` and by
+        any field.
+
+        :param objects: newest first, as they are sent.
+        :raises ValueError: it is the path of a kind, whose objects are added.
+        """
+        for kind, resource in SERVED.items():
+            if path == resource.path:
+                raise ValueError(f'{path} lists what is added: add("{kind}", …).')
+        with self._lock:
+            self._stores[livemode, account].give(path, deepcopy(objects)[::-1])
 
     def _item(self, kind: str, created: int, id: str | None, livemode: bool) -> Item:
         """Return a new object, its id made up unless one is given."""
@@ -137,7 +164,7 @@ class Data:
         self,
         id: str,
         *,
-        kind: FeedName | None = None,
+        kind: Kind | None = None,
         livemode: bool = False,
         account: str = "",
     ) -> None:
@@ -163,12 +190,12 @@ class Data:
                 raise ValueError(f'Objects of the kinds {names} have the id "{id}": {cure}.')
             store.delete(kinds[0], id)
 
-    def ids(self, kind: FeedName, *, livemode: bool = False, account: str = "") -> list[str]:
+    def ids(self, kind: Kind, *, livemode: bool = False, account: str = "") -> list[str]:
         """Return the ids of all that is listed now, oldest first."""
         return [item.id for item in self._listed(kind, livemode, account)]
 
     def objects(
-        self, kind: FeedName, *, livemode: bool = False, account: str = ""
+        self, kind: Kind, *, livemode: bool = False, account: str = ""
     ) -> list[dict[str, Any]]:
         """Return all that is listed now, oldest first, as the provider's API version shows it."""
         items = self._listed(kind, livemode, account)
@@ -190,7 +217,7 @@ class Data:
 
 def _one_time(kind: str, created: Moment | None, own: Moment | None) -> float | None:
     """Return when an object was created, said as ``created``, as its time field, or as both."""
-    field = RESOURCES[kind].time_field
+    field = SERVED[kind].time_field
     times = [
         _seconds(name, moment)
         for name, moment in (("created", created), (field, own))

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["ApiError", "missing", "unknown", "usual"]
+__all__ = [
+    "ApiError",
+    "CursorWords",
+    "aged_out",
+    "missing",
+    "unexpandable",
+    "unknown",
+    "unusable",
+    "usual",
+]
+
+# How a list answers to a cursor that is gone.
+CursorWords = Literal["missing", "gone", "plain", "empty"]
 
 
 class ApiError(Exception):
@@ -43,10 +55,33 @@ def unknown(name: str) -> ApiError:
     return ApiError(400, f"Received unknown parameter: {name}", "parameter_unknown", name)
 
 
+def unexpandable(path: str) -> ApiError:
+    """Return the refusal to expand what is no object."""
+    return ApiError(400, f"This property cannot be expanded ({path}).", None, "expand")
+
+
 def missing(kind: str, id: str, param: str = "id", status: int = 404) -> ApiError:
     """Return the answer to an id that names nothing."""
     message = f"No such {kind}: '{id}'"
     return ApiError(status, message, "resource_missing", param, began=True)
+
+
+def aged_out(kind: str, id: str, status: int = 404) -> ApiError:
+    """Return the answer to the id of an object that Stripe keeps no longer."""
+    gone = "is no longer available because it's aged out of our retention policy."
+    return ApiError(status, f"The {kind} {id} {gone}")
+
+
+def unusable(usual: ApiError, id: str, words: CursorWords) -> ApiError:
+    """Return the refusal of a cursor that is gone, in the words that a test asks for.
+
+    :param usual: what Stripe is known to say.
+    """
+    plain = {
+        "gone": ApiError(404, f"{id} is no longer available."),
+        "plain": ApiError(400, f"The object {id} is not part of this list."),
+    }
+    return plain.get(words, usual)
 
 
 _LIMITS = "https://stripe.com/docs/rate-limits"
@@ -62,7 +97,7 @@ _USUAL: dict[int, tuple[str, str | None, str, dict[str, str]]] = {
 }  # fmt: skip
 
 
-def usual(status: int, began: bool = False, headers: dict[str, str] | None = None) -> ApiError:
+def usual(status: int, began: bool = False) -> ApiError:
     """Return what Stripe usually says with a status."""
-    message, code, type, own = _USUAL.get(status, _USUAL[500])
-    return ApiError(status, message, code, type=type, began=began, headers=own | (headers or {}))
+    message, code, type, headers = _USUAL.get(status, _USUAL[500])
+    return ApiError(status, message, code, type=type, began=began, headers=headers)

@@ -12,12 +12,12 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from airflow_provider_stripe_lite.core.resources import FeedName
+from airflow_provider_stripe_lite.core import clock as host
 from airflow_provider_stripe_lite.testing.api import Api
 from airflow_provider_stripe_lite.testing.calls import Reply
 from airflow_provider_stripe_lite.testing.faults import Fault
 from airflow_provider_stripe_lite.testing.server import Server
-from airflow_provider_stripe_lite.testing.shapes import shape_of
+from airflow_provider_stripe_lite.testing.shapes import Kind, shape_of
 
 __all__ = ["KEY", "FakeStripe"]
 
@@ -31,7 +31,8 @@ class FakeStripe(Api):
     It is a context manager and answers until it is left. Every list of Stripe that the provider
     reads as a feed is there; customers and products can be written, too. It has a clock of its own,
     by which everything goes: the Date header, what is created now, what becomes visible late, how
-    long an idempotency key lives.
+    long an idempotency key lives; and, until it is left, what this process's provider takes for the
+    time of its host.
 
     :param clock: returns the time, in seconds since 1970; `advance` comes on top of it.
     :param scrambled: objects of one second stand in an order of their own, which does not change
@@ -43,6 +44,9 @@ class FakeStripe(Api):
     :ivar faults: what was scripted with `fault`.
     :ivar ledger: whatever tests in other processes write down here.
     :ivar deleted_cursors: whether the id of a deleted object still works as a cursor.
+    :ivar cursor_words: how a list answers to a cursor that does not work: "missing" (a 400 that
+        names the parameter), "gone" (a 404) or "plain" (a 400), both with a message alone, or
+        "empty" (a list without objects).
     :ivar accepted_keys: only these API keys are good; None: each that looks like one.
     :ivar missing_permissions: what a key may not do, as ``{"rk_test_1": ["rak_customer_read"]}``.
     :ivar default_version: the API version of a request that names none.
@@ -61,12 +65,14 @@ class FakeStripe(Api):
         self.ledger: list[Any] = []
         self._address = (host, port)
         self._server: Server | None = None
+        self._host_clock: Callable[[], float] = time.time
 
     def __enter__(self) -> Self:
         self._stopping.clear()
         self._server = Server(self._address, self)
         self._address = (self._address[0], self._server.server_port)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self._host_clock = host.use(lambda: self.now)
         return self
 
     def __exit__(
@@ -77,6 +83,7 @@ class FakeStripe(Api):
     ) -> None:
         self._stopping.set()
         if self._server:
+            host.use(self._host_clock)
             self._server.stop()
 
     @property
@@ -119,7 +126,7 @@ class FakeStripe(Api):
                 raise AttributeError(f"FakeStripe has no option {name!r}.")
             setattr(self, name, value)
 
-    def inflow(self, kind: FeedName, per_second: float, lateness: float = 0) -> None:
+    def inflow(self, kind: Kind, per_second: float, lateness: float = 0) -> None:
         """Add objects steadily until the end, each visible up to ``lateness`` seconds late."""
         shape_of(kind)
         if per_second <= 0:
@@ -164,8 +171,8 @@ class FakeStripe(Api):
             return self.ledger.append(json.loads(body))
         if method == "POST":
             verbs = (
-                self.add, self.add_many, self.delete, self.fault, self.options, self.inflow,
-                self.advance,
+                self.add, self.add_many, self.add_list, self.delete, self.fault, self.options,
+                self.inflow, self.advance,
             )  # fmt: skip
             named: dict[str, Callable[..., Any]] = {verb.__name__: verb for verb in verbs}
             return named[name](**json.loads(body))

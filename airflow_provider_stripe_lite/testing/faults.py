@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_stripe_lite.testing.calls import Reply, Request
 from airflow_provider_stripe_lite.testing.errors import usual
+from airflow_provider_stripe_lite.testing.parameters import PAGE_LIMIT
 
 __all__ = ["Fault"]
 
@@ -19,9 +20,12 @@ class Fault:
 
     :param method: only requests of this method.
     :param path: only requests whose path begins so.
+    :param limit_over: only lists that are asked for with a `limit` over this number.
     :param times: how often it strikes in all; None: always.
-    :param status: with `body` and `headers`, is sent instead of Stripe's answer. 402, 409, 429, 500
-        and 503 know their own body.
+    :param status: with `body`, is sent instead of Stripe's answer. 402, 409, 429, 500 and 503 know
+        their own body.
+    :param headers: stand in the answer beside its own headers, or in their place.
+    :param clock: by so many seconds the answer's Date is ahead (or, below 0, behind).
     :param saved: whether an idempotency key keeps that answer; None: as Stripe does, where a 500 or
         402 was executed and the others were not.
     :param delay: seconds before the request is executed.
@@ -36,12 +40,14 @@ class Fault:
 
     method: str | None = None
     path: str = "/v1/"
+    limit_over: int | None = None
     times: int | None = None
     every: int = 1
     skip: int = 0
     status: int | None = None
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
+    clock: float = 0
     saved: bool | None = None
     delay: float = 0
     reset: bool = False
@@ -55,6 +61,8 @@ class Fault:
     def strikes(self, request: Request) -> bool:
         """Count the request, and return whether this fault strikes it."""
         if self.method not in (None, request.method) or not request.path.startswith(self.path):
+            return False
+        if self.limit_over is not None and _limit(request) <= self.limit_over:
             return False
         if self.times is not None and self.hits >= self.times:
             return False
@@ -81,8 +89,14 @@ class Fault:
         status = self.status or 500
         if self.body is not None:
             text = self.body if isinstance(self.body, str) else json.dumps(self.body)
-            return Reply(status, self.headers, text.encode())
+            return Reply(status, {}, text.encode())
         if status > 500:
             page = f"<html>{status} service unavailable</html>".encode()
-            return Reply(status, {"Content-Type": "text/html"} | self.headers, page)
-        raise usual(status, self.executed, self.headers)
+            return Reply(status, {"Content-Type": "text/html"}, page)
+        raise usual(status, self.executed)
+
+
+def _limit(request: Request) -> int:
+    """Return how many objects a list is asked for."""
+    limit = dict(request.query).get("limit", "")
+    return int(limit) if limit.isdecimal() else PAGE_LIMIT

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from airflow_provider_stripe_lite.core.resources import RESOURCES
 from airflow_provider_stripe_lite.testing.errors import ApiError, unknown
 from airflow_provider_stripe_lite.testing.objects import Item
 from airflow_provider_stripe_lite.testing.parameters import bounds
-from airflow_provider_stripe_lite.testing.shapes import SHAPES
+from airflow_provider_stripe_lite.testing.shapes import SERVED, SHAPES, Shape
 
-__all__ = ["BOOLEANS", "HASHES", "LISTS", "RANGES", "matcher"]
+__all__ = ["BOOLEANS", "HASHES", "LISTS", "RANGES", "Matcher", "matcher", "within"]
+
+# Whether a list shows an object; None: it shows all.
+Matcher = Callable[[Item], bool] | None
 
 # The forms of filters; a name means the same in every list that has it. All others are texts.
 BOOLEANS = {
@@ -24,9 +26,10 @@ HASHES = {
     "automatic_tax": {"enabled"},
     "customer_details": {"email"},
     "payment": {"payment_intent", "payment_record", "type"},
+    "recurring": {"interval", "meter", "usage_type"},
     "status_transitions": {"canceled", "fulfilled", "paid", "returned"},
 }
-LISTS = {"ids", "types", "upstream_ids"}
+LISTS = {"ids", "lookup_keys", "types", "upstream_ids"}
 RANGES = {
     "amount", "arrival_date", "canceled_at", "completed_at", "current_period_end",
     "current_period_start", "due_date", "released_at",
@@ -41,21 +44,18 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def matcher(kind: str, wanted: dict[str, Any]) -> Callable[[Item], bool] | None:
+def matcher(kind: str, wanted: dict[str, Any]) -> Matcher:
     """Return the test of an object for the filters besides ``created``.
 
+    :param kind: or the path of a list of the test's own, which is filtered by any field.
     :raises ApiError: the list has no such filter, or it is given in a wrong form.
     """
-    shape, always = SHAPES[kind], dict(RESOURCES[kind].always)
+    shape, always = SHAPES.get(kind, Shape("")), dict(SERVED[kind].always) if kind in SERVED else {}
     for name in wanted:
-        if name not in shape.filters:
+        if kind in SHAPES and name not in shape.filters:
             raise unknown(name)
     hidden = {name: value for name, value in shape.hides.items() if name not in wanted}
-    types = wanted.get("types")
-    if isinstance(types, dict) and (len(types) > 20 or "type" in wanted):
-        raise ApiError(
-            400, "You may pass up to 20 `types`, and no `type` beside them.", None, "types"
-        )
+    _check_types(wanted)
     tests = {
         name: _test(name, value) for name, value in wanted.items() if always.get(name) != value
     }
@@ -70,6 +70,29 @@ def matcher(kind: str, wanted: dict[str, Any]) -> Callable[[Item], bool] | None:
         )
 
     return matches
+
+
+def within(created: list[tuple[str, int]], matches: Matcher) -> Callable[[Item], bool]:
+    """Return a test of an object and its time, for a list that is not in the order of times."""
+    return lambda item: (
+        all(_COMPARE[bound](item.created, second) for bound, second in created)
+        and (matches is None or matches(item))
+    )
+
+
+def _check_types(wanted: dict[str, Any]) -> None:
+    """Refuse what no list of types of events may be."""
+    types = wanted.get("types")
+    if not isinstance(types, dict):
+        return
+    wrong = {
+        "You may pass up to 20 `types`.": len(types) > 20,
+        "You may only pass one of `type` and `types`.": "type" in wanted,
+        "`types` are whole names; a wildcard is for `type`.": any("*" in n for n in types.values()),
+    }
+    for message, is_so in wrong.items():
+        if is_so:
+            raise ApiError(400, message, None, "types")
 
 
 def _test(name: str, wanted: Any) -> Callable[[Any], bool]:
@@ -135,6 +158,7 @@ _DERIVED: dict[tuple[str, str], Callable[[dict[str, Any]], list[Any]]] = {
     ("order", "ids"): lambda order: [order["id"]],
     ("order", "status_transitions"): _transitions,
     ("order", "upstream_ids"): lambda order: [order.get("upstream_id")],
+    ("price", "lookup_keys"): lambda price: [price.get("lookup_key")],
     ("product", "ids"): lambda product: [product["id"]],
     ("radar.value_list", "contains"): _inner("list_items", "value"),
     ("subscription", "current_period_end"): _inner("items", "current_period_end"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
@@ -11,7 +12,7 @@ from typing import Any, overload
 from airflow_provider_stripe_lite.testing.objects import Item, template
 from airflow_provider_stripe_lite.testing.shapes import SHAPES
 
-__all__ = ["Series", "Store"]
+__all__ = ["Given", "Series", "Store"]
 
 
 class Series(Sequence[Item]):
@@ -67,22 +68,45 @@ class Series(Sequence[Item]):
         return "".join(text)
 
 
+class Given(list[Item]):
+    """Objects that a test gives as they are sent, oldest first."""
+
+    def __init__(self, objects: Iterable[dict[str, Any]]) -> None:
+        super().__init__(
+            Item(str(one.get("id", "")), one.get("created") or 0, tie, fields=one, listed_at=0)
+            for tie, one in enumerate(objects)
+        )
+
+    def get(self, id: str) -> Item | None:
+        """Return the object of an id."""
+        return next((item for item in self if item.id == id), None)
+
+    def text(self, items: list[Item], version: str) -> str:
+        """Return the JSON of objects, which is the same in every version."""
+        return ", ".join(json.dumps(item.fields) for item in items)
+
+
 def _second(item: Item) -> int:
     return item.created
 
 
-def _place(item: Item) -> tuple[int, int]:
+def _place(item: Item) -> tuple[float, int]:
     return item.place
 
 
 class Store:
-    """Every object by id, and those now visible in list order, oldest first."""
+    """Every object by id, and those now visible in list order, oldest first.
+
+    :ivar series: the lists, by kind or path, that are not made of added objects.
+    :ivar displaced: the lists whose order is not that of their objects' times.
+    """
 
     def __init__(self) -> None:
         self._items: dict[str, dict[str, Item]] = {kind: {} for kind in SHAPES}
         self._order: dict[str, list[Item]] = {kind: [] for kind in SHAPES}
         self._late: list[tuple[float, int, str, Item]] = []
-        self.series: dict[str, Series] = {}
+        self.series: dict[str, Series | Given] = {}
+        self.displaced = set[str]()
 
     def add(self, kind: str, items: list[Item], now: float) -> None:
         """Add objects; those whose time has not come are listed later."""
@@ -92,6 +116,8 @@ class Store:
             if (old := self._items[kind].get(item.id)) and not old.deleted:
                 raise ValueError(f'There is a "{kind}" with the id "{item.id}" already.')
             self._items[kind][item.id] = item
+            if item.listed_at is not None:
+                self.displaced.add(kind)
             if item.visible_at > now:
                 heappush(self._late, (item.visible_at, id(item), kind, item))
         seen = [item for item in items if item.visible_at <= now]
@@ -116,6 +142,11 @@ class Store:
         found = {kind: self.get(kind, id) for kind in SHAPES}
         return [kind for kind, item in found.items() if item and not item.deleted]
 
+    def give(self, path: str, objects: Iterable[dict[str, Any]]) -> None:
+        """Let a path list these objects, oldest first."""
+        self.series[path] = Given(objects)
+        self.displaced.add(path)
+
     def delete(self, kind: str, id: str) -> None:
         """Take an object out of its list for good."""
         if kind in self.series:
@@ -127,9 +158,9 @@ class Store:
         item.deleted = True
 
     def listed(self, kind: str, since: float | None = None) -> Sequence[Item]:
-        """Return what is visible, oldest first, or only what was created ``since`` a time."""
+        """Return what is visible, oldest first, or only what is listed ``since`` a time."""
         order: Sequence[Item] = self.series[kind] if kind in self.series else self._order[kind]
-        return order if since is None else order[bisect_left(order, since, key=_second) :]
+        return order if since is None else order[bisect_left(order, (since, 0), key=_place) :]
 
     def page(
         self,
@@ -140,7 +171,10 @@ class Store:
         before: Item | None,
         matches: Callable[[Item], bool] | None,
     ) -> tuple[list[Item], bool]:
-        """Return one page, newest first, and whether more follow in the direction of the cursor."""
+        """Return one page, newest first, and whether more follow in the direction of the cursor.
+
+        :param created: bounds, for a list that is in the order of its objects' times.
+        """
         order = self.listed(kind)
         low, high = 0, len(order)
         for bound, second in created:

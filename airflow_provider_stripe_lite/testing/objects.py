@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_stripe_lite.core.resources import RESOURCES
-from airflow_provider_stripe_lite.testing.shapes import SHAPES, is_alive, nulls
+from airflow_provider_stripe_lite.testing.shapes import FROM_ID, SERVED, SHAPES, is_alive, nulls
 
-__all__ = ["Item", "render", "template"]
+__all__ = ["Item", "render", "stored", "template"]
 
 
 @dataclass(slots=True)
@@ -21,6 +22,8 @@ class Item:
     :param tie: its place among the objects of the same second.
     :param visible_at: before this time it is neither listed nor found.
     :param fields: shared by objects that were added together, so replaced and never changed.
+    :param listed_at: the second whose place in the list it has; None: that of its time field.
+    :param undated: its time field is left out.
     """
 
     id: str
@@ -29,24 +32,56 @@ class Item:
     visible_at: float = 0
     fields: dict[str, Any] = field(default_factory=dict)
     deleted: bool = False
+    listed_at: int | None = None
+    undated: bool = False
 
     @property
-    def place(self) -> tuple[int, int]:
+    def place(self) -> tuple[float, int]:
         """Return what the list is sorted by."""
-        return self.created, self.tie
+        return self.created if self.listed_at is None else self.listed_at, self.tie
 
 
-def render(kind: str, item: Item, version: str, livemode: bool) -> dict[str, Any]:
-    """Return the object in full, as the API version shows it."""
-    resource, shape = RESOURCES[kind], SHAPES[kind]
-    head = {"id": item.id, "object": kind, resource.time_field: item.created, "livemode": livemode}
+def stored(kind: str, fields: dict[str, Any], account: str) -> dict[str, Any]:
+    """Return the fields of an object as they are kept, from those that a test gives."""
+    fields = deepcopy(fields)
+    if "account_balance" in fields:
+        fields["balance"] = fields.pop("account_balance")
+    if kind == "event":
+        data = {"object": fields.pop("object", {})}
+        if "previous_attributes" in fields:
+            data["previous_attributes"] = fields.pop("previous_attributes")
+        fields = {"data": data} | ({"account": account} if account else {}) | fields
+    return fields
+
+
+def render(
+    kind: str, item: Item, version: str, livemode: bool, expanded: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return the object in full, as the API version shows it.
+
+    :param expanded: names of inner lists that are shown, too, where the version hides them.
+    """
+    time_field, shape = SERVED[kind].time_field, SHAPES[kind]
+    head = {"id": item.id, "object": kind, time_field: item.created, "livemode": livemode}
+    if item.undated:
+        del head[time_field]
+    derived = {name: form.format(item.id) for name, form in FROM_ID.get(kind, {}).items()}
     times = {name: item.created + later for name, later in shape.times.items()}
-    whole = head | dict(shape.fields) | times | item.fields
+    whole = head | dict(shape.fields) | derived | times | item.fields
     if kind == "customer":
         _shape_customer(whole, item, version)
     elif kind == "invoiceitem":
         _shape_invoice_item(whole, item)
-    return {name: value for name, value in whole.items() if is_alive(kind, name, version)}
+    return {
+        name: value
+        for name, value in whole.items()
+        if is_alive(kind, name, version) or (name in expanded and _is_list(value))
+    }
+
+
+def _is_list(value: Any) -> bool:
+    """Return whether a value is a list of Stripe's, which holds objects."""
+    return isinstance(value, dict) and value.get("object") == "list"
 
 
 def _shape_customer(customer: dict[str, Any], item: Item, version: str) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from airflow_provider_stripe_lite.testing.errors import ApiError, unknown
+from airflow_provider_stripe_lite.testing.errors import ApiError, unexpandable, unknown
 from airflow_provider_stripe_lite.testing.shapes import SHAPES, is_alive
 
-__all__ = ["bounds", "changes", "page_limit", "unflatten"]
+__all__ = ["PAGE_LIMIT", "bounds", "changes", "expansions", "page_limit", "unflatten"]
+
+# How many objects a page has unless its request says so.
+PAGE_LIMIT = 10
 
 
 def unflatten(pairs: list[tuple[str, str]]) -> dict[str, Any]:
@@ -93,9 +96,27 @@ def bounds(name: str, given: Any) -> list[tuple[str, int]]:
     return [(bound, _integer(f"{name}[{bound}]", value)) for bound, value in given.items()]
 
 
+def expansions(kind: str, given: Any, under: tuple[str, ...] = ()) -> list[list[str]]:
+    """Return the paths to expand, each as its parts inside an object.
+
+    :param under: the parts that lead to an object: ``("data",)`` in a list.
+    :raises ApiError: there are none in events, a path is too deep, or it leads nowhere near one.
+    """
+    if given is not None and not isinstance(given, dict):
+        raise ApiError(400, f"Invalid array: {given}", None, "expand")
+    paths = [(path, str(path).split(".")) for path in (given or {}).values()]
+    for path, parts in paths:
+        if len(parts) > 4:
+            message = f"You cannot expand more than 4 levels of a property ({path})."
+            raise ApiError(400, message, None, "expand")
+        if kind == "event" or tuple(parts[: len(under)]) != under or len(parts) == len(under):
+            raise unexpandable(path)
+    return [parts[len(under) :] for _, parts in paths]
+
+
 def page_limit(given: Any) -> int:
-    """Return how many objects a page is to have."""
-    limit = _integer("limit", given)
+    """Return how many objects a page is to have; None means the usual number."""
+    limit = PAGE_LIMIT if given is None else _integer("limit", given)
     if 1 <= limit <= 100:
         return limit
     side = "less than or equal to 100" if limit > 100 else "greater than or equal to 1"

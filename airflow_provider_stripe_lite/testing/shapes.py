@@ -7,16 +7,26 @@ prefix and the filters of its list) may be missing, too.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 
-from airflow_provider_stripe_lite.core.resources import DEFAULT_API_VERSION, RESOURCES
+from airflow_provider_stripe_lite.core.resources import (
+    DEFAULT_API_VERSION,
+    RESOURCES,
+    FeedName,
+    Resource,
+)
 
-__all__ = ["DAY", "SHAPES", "Shape", "is_alive", "nulls", "shape_of"]
+__all__ = ["DAY", "FROM_ID", "SERVED", "SHAPES", "Kind", "Shape", "is_alive", "nulls", "shape_of"]
 
 DAY = 24 * 3600
+
+# What can be added: the objects of all feeds, and of a list that no sensor polls.
+Kind = FeedName | Literal["price"]
+SERVED = ChainMap({"price": Resource("price", "/v1/prices")}, RESOURCES)
 
 
 def nulls(names: str) -> dict[str, Any]:
@@ -67,7 +77,7 @@ class Shape:
     versions: tuple[str, str] = ("", "9999")
     permission: str = ""
     kept: int | None = None
-    hides: Mapping[str, str] = field(default_factory=dict)
+    hides: Mapping[str, Any] = field(default_factory=dict)
 
 
 _NO_ADDRESS = nulls("city country line1 line2 postal_code state")
@@ -141,7 +151,7 @@ _SHAPES = {
              " subscription"),
         nulls("amount_subtotal amount_total client_reference_id currency customer customer_details"
               " customer_email invoice locale payment_intent payment_link setup_intent"
-              " shipping_cost submit_type subscription total_details url")
+              " shipping_cost submit_type subscription total_details")
         | {"automatic_tax": nulls("liability provider status") | {"enabled": False},
            "custom_fields": [], "metadata": {}, "mode": "payment",
            "payment_method_types": ["card"], "payment_status": "unpaid", "shipping_options": [],
@@ -154,6 +164,14 @@ _SHAPES = {
         {"api_version": DEFAULT_API_VERSION, "data": {"object": {}}, "pending_webhooks": 0,
          "request": nulls("id idempotency_key"), "type": "charge.succeeded"},
         kept=30 * DAY,
+    ),
+    "price": Shape(
+        "price_", _set("active currency lookup_keys product recurring type"),
+        nulls("custom_unit_amount lookup_key nickname recurring tiers_mode transform_quantity")
+        | {"active": True, "billing_scheme": "per_unit", "currency": "usd", "metadata": {},
+           "product": "prod_1", "tax_behavior": "unspecified", "type": "one_time",
+           "unit_amount": 1000, "unit_amount_decimal": "1000"},
+        hides={"active": False},
     ),
     "subscription": Shape(
         "sub_",
@@ -209,6 +227,20 @@ _GENERIC = {
     "treasury.financial_account": "fa_ status",
 }
 
+# Fields that are made from an object's id: whoever knows one of these texts gets in.
+_FOR_CLIENTS = "{}_secret_0123456789"
+FROM_ID = {
+    "checkout.session": {
+        "client_secret": _FOR_CLIENTS, "url": "https://checkout.stripe.com/c/pay/{}#0123456789",
+    },
+    "file_link": {"url": "https://files.stripe.com/links/{}"},
+    "identity.verification_session": {
+        "client_secret": _FOR_CLIENTS, "url": "https://verify.stripe.com/start/{}",
+    },
+    "payment_intent": {"client_secret": _FOR_CLIENTS},
+    "setup_intent": {"client_secret": _FOR_CLIENTS},
+}  # fmt: skip
+
 # Fields and parameters that came and went: the first version with them, the first one without.
 _ADDED = {
     "customer": _words("next_invoice_sequence:2019-12-03 test_clock:2020-08-27"),
@@ -242,7 +274,7 @@ def _shape(kind: str) -> Shape:
     return Shape(prefix, frozenset(rest) - {"!"}, deletable="!" in rest)
 
 
-SHAPES = {kind: _shape(kind) for kind in RESOURCES}
+SHAPES = {kind: _shape(kind) for kind in SERVED}
 
 
 def shape_of(kind: str) -> Shape:

@@ -11,7 +11,7 @@ import requests
 
 from airflow_provider_stripe_lite.core.resources import RESOURCES
 from airflow_provider_stripe_lite.testing import FakeStripe
-from airflow_provider_stripe_lite.testing.shapes import DAY, SHAPES, is_alive
+from airflow_provider_stripe_lite.testing.shapes import DAY, SERVED, SHAPES, is_alive
 from tests.contract import openapi
 from tests.contract.calls import NOW, call
 from tests.helpers import Clock
@@ -37,7 +37,7 @@ def populate(fake: FakeStripe) -> None:
     """Every kind twice: bare, and with everything that a version shows in its own way."""
     for kind in RESOURCES:
         fake.add(kind)
-    fake.add("event", type="customer.created", data={"object": fake.objects("customer")[0]})
+    fake.add("event", type="customer.created", object=fake.objects("customer")[0])
     fake.add("customer", discount="SUMMER", balance=-500, currency="usd", email="a@example.com")
     fake.add(
         "product",
@@ -101,7 +101,7 @@ def test_the_fake_takes_no_parameter_that_stripe_does_not_know(document: str, ve
     """Form fields are, for each version, among the documented ones."""
     spec, hidden = openapi.load(document), HIDDEN.get(version, set())
     for kind, shape in SHAPES.items():
-        path = RESOURCES[kind].path
+        path = SERVED[kind].path
         if path in spec["paths"]:
             alive = {name for name in shape.params if is_alive(kind, name, version)}
             updates = {name for name in alive if not shape.params[name].endswith("+")}

@@ -55,7 +55,7 @@ def test_a_wrong_inflow_is_one_sentence() -> None:
 
 
 def test_neither_airflow_nor_requests_is_imported() -> None:
-    """The fake needs the standard library and the table of lists."""
+    """The fake needs the standard library, the host's clock and the table of lists."""
     code = "import sys; sys.modules['airflow'] = sys.modules['requests'] = None\n"
     code += "import airflow_provider_stripe_lite.testing.__main__ as fake\n"
     code += (
@@ -67,6 +67,7 @@ def test_neither_airflow_nor_requests_is_imported() -> None:
         [
             "airflow_provider_stripe_lite",
             "airflow_provider_stripe_lite.core",
+            "airflow_provider_stripe_lite.core.clock",
             "airflow_provider_stripe_lite.core.resources",
         ]
     ), done.stderr

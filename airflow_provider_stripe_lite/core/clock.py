@@ -1,0 +1,22 @@
+"""The clock of this host, in one place, so that a fake Stripe can put its own there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+__all__ = ["now", "use"]
+
+_read: Callable[[], float] = time.time
+
+
+def now() -> float:
+    """Return the time of this host, in seconds since 1970."""
+    return _read()
+
+
+def use(read: Callable[[], float]) -> Callable[[], float]:
+    """Read the time by another function from now on, and return the one before."""
+    global _read
+    before, _read = _read, read
+    return before
