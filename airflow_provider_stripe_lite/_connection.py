@@ -106,7 +106,8 @@ OPTIONS = {
             "timeout",
             "number",
             "Timeout (s)",
-            "Seconds to wait for an answer.",
+            "Seconds for a whole call with all its tries and the waits between them, from when the "
+            "call limit lets it through.",
             TIMEOUT,
             bounds=(1, 600),
         ),
@@ -158,7 +159,8 @@ def connect(
     :param stripe_account: instead of the connection's.
     :param api_version: instead of the connection's.
     :param tries: how often a request is sent at most.
-    :param timeout: seconds to wait for an answer, instead of the connection's.
+    :param timeout: seconds for a whole call with all its tries and the waits between them, instead
+        of the connection's.
     :raises StripeInputError: the connection cannot be used; the sentence says what to change.
     """
     # Airflow loads the form while it starts, so this module must not need Airflow.

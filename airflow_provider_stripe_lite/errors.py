@@ -5,6 +5,7 @@ StripeError                     all below: status, type, code, param, request id
 ├── StripeInvalidRequestError   400, 404 and every other refusal of what was asked
 │   ├── StripeNotFoundError     404, or a customer that has been deleted
 │   └── StripeIdempotencyError  the same idempotency key with other parameters
+├── StripeCardError             402: the payment was declined
 ├── StripeAuthenticationError   401: the key is not valid
 ├── StripePermissionError       403: the key is real and may not do this
 ├── StripeRateLimitError        429: the account's limit, or a locked object
@@ -17,11 +18,14 @@ RateLimitWait                   not an error: the call limit has no free slot ye
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow_provider_stripe_lite.core.scrub import scrub
 
 __all__ = [
     "RateLimitWait",
     "StripeAuthenticationError",
+    "StripeCardError",
     "StripeConnectionError",
     "StripeError",
     "StripeIdempotencyError",
@@ -100,7 +104,14 @@ class StripeError(Exception):
 
 
 class StripeConnectionError(StripeError):
-    """There was no usable answer."""
+    """There was no usable answer.
+
+    :ivar timed_out: whether the call's `timeout` ran out before the answer was complete.
+    """
+
+    def __init__(self, message: str, *, timed_out: bool = False, **fields: Any) -> None:
+        super().__init__(message, **fields)
+        self.timed_out = timed_out
 
 
 class StripeInvalidRequestError(StripeError):
@@ -113,6 +124,10 @@ class StripeNotFoundError(StripeInvalidRequestError):
 
 class StripeIdempotencyError(StripeInvalidRequestError):
     """The idempotency key was used before with other parameters."""
+
+
+class StripeCardError(StripeError):
+    """The payment was declined."""
 
 
 class StripeAuthenticationError(StripeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from airflow_provider_stripe_lite.core.scrub import scrub
 from airflow_provider_stripe_lite.errors import (
     StripeAuthenticationError,
+    StripeCardError,
+    StripeConnectionError,
     StripeError,
     StripeIdempotencyError,
     StripeInvalidRequestError,
@@ -23,10 +26,14 @@ __all__ = ["from_response", "missing_permissions"]
 
 _BY_STATUS: dict[int, type[StripeError]] = {
     401: StripeAuthenticationError,
+    402: StripeCardError,
     403: StripePermissionError,
     404: StripeNotFoundError,
     429: StripeRateLimitError,
 }
+# With these, Stripe refuses what another try may do: a conflict, a service of others, a limit.
+_PASSING = (408, 409, 424, 425, 429)
+_DASHBOARD = "https://dashboard.stripe.com/"
 _BAD_KEY = "Stripe does not accept the API key: put a valid one into the connection's password."
 _REPLAYED = (
     "Stripe repeats a server error that it saved for this idempotency key (it keeps it for 24 "
@@ -35,21 +42,32 @@ _REPLAYED = (
 )
 
 
-def from_response(status: int, headers: Mapping[str, str], body: Any) -> StripeError:
+def from_response(
+    status: int, headers: Mapping[str, str], body: Any, *, reads: bool = False
+) -> StripeError:
     """Build the error that an answer stands for; every shape of body is accepted.
 
-    :param status: HTTP status, 300 or above.
+    Only an error of Stripe's own, which has a type, can be final; whatever else answers may be
+    gone at the next try.
+
+    :param status: HTTP status.
     :param headers: response headers, looked up case-insensitively.
     :param body: decoded JSON, or None where the body was not JSON.
+    :param reads: whether the request only reads, so that trying again does no harm.
     """
     error = body.get("error") if isinstance(body, dict) else None
-    detail: dict[str, Any] = (
-        error if isinstance(error, dict) else {"message": error} if error else {}
-    )
+    detail: dict[str, Any] = error if isinstance(error, dict) else {"message": error}
+    stripes = status >= 400 and isinstance(detail.get("type"), str)
     replayed = headers.get("Idempotent-Replayed") == "true"
-    message = _text(detail.get("message")) or _plain(status, headers)
-    kind = _kind(status, detail, replayed)
+    kind = _kind(status, detail, replayed) if stripes else _foreign(status)
+    message = _text(detail.get("message")) or ""
+    if not stripes:
+        message = f"{_plain(status, headers)}{' It says: ' if message else ''}{message}"
+    message = message or f"Stripe answered {status} and does not say why."
+    if kind is StripeRateLimitError and (reason := headers.get("Stripe-Rate-Limited-Reason")):
+        message = f"{message} (Stripe-Rate-Limited-Reason: {reason})"
     hint = _hint(kind, message)
+    log_url = _text(detail.get("request_log_url")) or ""
     return kind(
         f"{hint} Stripe says: {message}" if hint else message,
         status=status,
@@ -57,8 +75,9 @@ def from_response(status: int, headers: Mapping[str, str], body: Any) -> StripeE
         code=_text(detail.get("code")),
         param=_text(detail.get("param")),
         request_id=_text(headers.get("Request-Id")),
-        request_log_url=_text(detail.get("request_log_url")),
-        retryable=_retryable(status, headers, replayed),
+        # It becomes a button, which may lead nowhere else.
+        request_log_url=log_url if log_url.startswith(_DASHBOARD) else None,
+        retryable=not stripes or _retryable(kind, status, headers, reads),
         retry_after=_seconds(headers.get("Retry-After")),
     )
 
@@ -86,14 +105,23 @@ def _kind(status: int, detail: Mapping[str, Any], replayed: bool) -> type[Stripe
     return _BY_STATUS.get(status, StripeInvalidRequestError)
 
 
-def _retryable(status: int, headers: Mapping[str, str], replayed: bool) -> bool:
-    if replayed:
+def _foreign(status: int) -> type[StripeError]:
+    """Return what an answer is that does not hold an error of Stripe's."""
+    if status >= 500:
+        return StripeServerError
+    return StripeRateLimitError if status == 429 else StripeConnectionError
+
+
+def _retryable(
+    kind: type[StripeError], status: int, headers: Mapping[str, str], reads: bool
+) -> bool:
+    if headers.get("Idempotent-Replayed") == "true":
         # The same saved answer would come again.
         return False
     advice = headers.get("Stripe-Should-Retry")
-    if advice in ("true", "false"):
+    if advice == "true" or (advice == "false" and not reads):
         return advice == "true"
-    return status in (409, 429) or status >= 500
+    return kind is StripeRateLimitError or status in _PASSING or status >= 500
 
 
 def _plain(status: int, headers: Mapping[str, str]) -> str:
@@ -102,17 +130,21 @@ def _plain(status: int, headers: Mapping[str, str]) -> str:
             f"The server answered {status}, a redirect, and redirects are not followed: check the "
             "base URL."
         )
+    if status < 300:
+        return f"The server answered {status}, which is no error, with one."
     content = headers.get("Content-Type", "an unknown type").split(";")[0]
     return f"The server answered {status} without a Stripe error ({content})."
 
 
 def _text(value: object) -> str | None:
-    return scrub(value) if isinstance(value, str) and value else None
+    """Return a text on one line, or None where there is none."""
+    return scrub(" ".join(value.split())) if isinstance(value, str) and value else None
 
 
 def _seconds(value: str | None) -> float | None:
     try:
-        return max(0.0, float(value)) if value else None
+        seconds = float(value or "")
     except ValueError:
         # Stripe does not send the other form, an HTTP date.
         return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None

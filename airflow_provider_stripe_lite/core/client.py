@@ -10,19 +10,19 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
+from airflow_provider_stripe_lite.core.encoding import checked_path, encode
 from airflow_provider_stripe_lite.core.keys import ApiKey
 from airflow_provider_stripe_lite.core.resources import DEFAULT_API_VERSION
+from airflow_provider_stripe_lite.core.session import Deadline
 from airflow_provider_stripe_lite.core.transport import Response, Transport
 from airflow_provider_stripe_lite.errors import (
     RateLimitWait,
+    StripeConnectionError,
     StripeError,
     StripeInputError,
     StripeNotFoundError,
@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from airflow_provider_stripe_lite.core.arguments import Request
     from airflow_provider_stripe_lite.core.ratelimit import Limiter
 
-__all__ = ["API_URL", "RETRY_SECONDS", "TIMEOUT", "StripeClient", "encode"]
+__all__ = ["API_URL", "TIMEOUT", "StripeClient"]
 
 API_URL = "https://api.stripe.com"
 TIMEOUT = 80.0
-RETRY_SECONDS = 60.0
+# A 429 slows down all who share the call limit, for no more seconds than this.
+_SLOW_DOWN = 60.0
 # A wait for the call limit of no more seconds than this gets no line in the log.
 _SILENT_WAIT = 1.0
 _DONE = {"create": "Created", "update": "Updated", "get": "Read"}
@@ -51,7 +52,9 @@ class StripeClient:
     :param base_url: where Stripe is.
     :param api_version: sent as ``Stripe-Version``, so that answers keep their shape.
     :param stripe_account: act for this connected account (``acct_…``).
-    :param timeout: seconds to wait for an answer; connecting may take 10 of them.
+    :param timeout: seconds for one call from when the call limit lets its first try through:
+        connecting, which may take 10 of them for each try, header, body, all tries, and the waits
+        between them, for the call limit too. Only the system's resolver of names may take longer.
     :param tries: how often a request is sent at most.
     :param limiter: the call limit, which every try must pass.
     :param limit_key: the name under which the limiter counts.
@@ -77,14 +80,13 @@ class StripeClient:
         key = api_key if isinstance(api_key, ApiKey) else ApiKey(api_key)
         self.base_url, self.api_version = base_url, api_version
         self.livemode, self.account = key.livemode, stripe_account or key.account
-        self.limit_key, self._limiter = limit_key, limiter
+        self.timeout, self.limit_key, self._limiter = timeout, limit_key, limiter
         self._tries, self._notify, self._sleep = tries, notify or (lambda _: None), sleep
         self._transport = Transport(
             key.value,
             base_url=base_url,
             api_version=api_version,
             stripe_account=stripe_account,
-            timeout=timeout,
         )
 
     def __repr__(self) -> str:
@@ -95,13 +97,27 @@ class StripeClient:
 
         :param idempotency_key: see :meth:`post`.
         :raises StripeNotFoundError: the object does not exist, or has been deleted.
+        :raises StripeConnectionError: among others, where the answer holds no id.
         :raises StripeError: after the last try.
         """
+        safe = ""
         if request.method == "GET":
             response = self.get(request.path, request.parameters)
         else:
-            response = self.post(request.path, request.parameters, idempotency_key=idempotency_key)
+            key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
+            safe = (
+                f"; the {request.verb} can be repeated safely with the same idempotency key, {key}"
+            )
+            response = self.post(request.path, request.parameters, idempotency_key=key)
         object_id = response.body.get("id")
+        if not isinstance(object_id, str):
+            raise StripeConnectionError(
+                f"{self.base_url} answered {request.method} {request.path} with an object without "
+                f"an id{safe}.",
+                status=200,
+                request_id=response.request_id,
+                retryable=True,
+            )
         # Stripe answers 200 for a customer that has been deleted.
         if response.body.get("deleted") is True:
             raise StripeNotFoundError(
@@ -122,14 +138,19 @@ class StripeClient:
         parameters: Mapping[str, Any] | None = None,
         *,
         max_wait: float | None = None,
+        tries: int | None = None,
+        timeout: float | None = None,
     ) -> Response:
         """Read a path.
 
         :param max_wait: seconds to wait for the call limit; None waits as long as it takes.
+        :param tries: how often the request is sent at most, where fewer than the client's.
+        :param timeout: seconds for this call, where fewer than the client's.
         :raises RateLimitWait: the call limit has no free slot within ``max_wait``.
-        :raises StripeError: after the last try.
+        :raises StripeInputError: the path is none, or the parameters cannot be sent.
+        :raises StripeError: after the last try, or when the time is over.
         """
-        return self._request("GET", path, parameters or {}, {}, max_wait)
+        return self._request("GET", path, parameters or {}, {}, max_wait, tries, timeout)
 
     def post(
         self, path: str, parameters: Mapping[str, Any], *, idempotency_key: str | None = None
@@ -141,7 +162,7 @@ class StripeClient:
         :raises StripeError: after the last try.
         """
         key = str(uuid.uuid4()) if idempotency_key is None else _checked(idempotency_key)
-        return self._request("POST", path, parameters, {"Idempotency-Key": key}, None)
+        return self._request("POST", path, parameters, {"Idempotency-Key": key})
 
     def _request(
         self,
@@ -149,26 +170,41 @@ class StripeClient:
         path: str,
         parameters: Mapping[str, Any],
         headers: dict[str, str],
-        max_wait: float | None,
+        max_wait: float | None = None,
+        most: int | None = None,
+        timeout: float | None = None,
     ) -> Response:
-        form, waited = encode(parameters), 0.0
+        path, form = checked_path(path), encode(parameters)
+        most = self._tries if most is None else min(most, self._tries)
+        seconds = self.timeout if timeout is None else min(timeout, self.timeout)
+        deadline, answered, failed = None, None, None
+        wait = max_wait
         for tries in count(1):
             try:
-                self._pass_limit(max_wait)
-                response = self._transport.send(method, path, form, headers)
+                self._pass_limit(wait)
+                deadline = deadline or Deadline(seconds)
+                response = self._transport.send(method, path, form, headers, deadline)
                 return response if tries == 1 else replace(response, tries=tries)
+            except RateLimitWait:
+                if failed is None or max_wait is not None:
+                    raise
+                raise failed from None
             except StripeError as exc:
-                if not exc.retryable:
+                if isinstance(exc, StripeConnectionError) and exc.timed_out and answered:
+                    # What was answered before says more than that the time is over.
+                    raise answered from None
+                delay, left = self._delay(exc, tries), deadline.left() if deadline else seconds
+                if not exc.retryable or tries >= most or delay >= left:
                     raise
-                delay = self._delay(exc, tries)
-                waited += delay
-                if tries >= self._tries or waited > RETRY_SECONDS:
-                    raise
+                answered = answered if exc.status is None else exc
+                failed = answered or exc
                 self._notify(
-                    f"{method} {path}: try {tries} of {self._tries} failed ({exc}); "
-                    f"again in {delay:.1f} s"
+                    f"{method} {path}: try {tries} of {most} failed ({exc}); again in {delay:.1f} s"
                 )
             self._sleep(delay)
+            if deadline:
+                left = max(0.0, deadline.left())
+                wait = left if max_wait is None else min(max_wait, left)
         raise AssertionError("the loop returns or raises")  # pragma: no cover
 
     def _delay(self, error: StripeError, tries: int) -> float:
@@ -178,7 +214,7 @@ class StripeClient:
             delay = random.uniform(0, min(8.0, 0.5 * 2 ** (tries - 1)))  # noqa: S311
         if isinstance(error, StripeRateLimitError) and self._limiter is not None:
             # All processes slow down together.
-            self._limiter.push(self.limit_key, min(delay, RETRY_SECONDS))
+            self._limiter.push(self.limit_key, min(delay, _SLOW_DOWN))
         return delay
 
     def _pass_limit(self, max_wait: float | None) -> None:
@@ -195,46 +231,10 @@ class StripeClient:
             self._limiter.acquire(self.limit_key, max_wait)
 
 
-def encode(parameters: Mapping[str, Any]) -> str:
-    """Encode parameters as Stripe reads them.
-
-    What is nested gets brackets, lists get indexes, None is left out.
-
-    :raises StripeInputError: a value of a type that has no such form.
-    """
-    return urlencode([pair for name, value in parameters.items() for pair in _pairs(name, value)])
-
-
 def _checked(idempotency_key: object) -> str:
     """Accept what fits into the header."""
     if isinstance(idempotency_key, str) and re.fullmatch(r"[\x21-\x7e]{1,255}", idempotency_key):
         return idempotency_key
     raise StripeInputError(
         "idempotency_key must be 1 to 255 printable ASCII characters without spaces."
-    )
-
-
-def _pairs(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _pairs(f"{name}[{key}]", item)
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from _pairs(f"{name}[{index}]", item)
-        if not value:
-            # Without this pair an empty list would not be sent at all.
-            yield name, ""
-    elif value is not None:
-        yield name, _scalar(name, value)
-
-
-def _scalar(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return str(int((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()))
-    if isinstance(value, str | int | float | Decimal):
-        return str(value)
-    raise StripeInputError(
-        f"{name} cannot be sent: give text, a number, a date-time, a list or a mapping."
     )

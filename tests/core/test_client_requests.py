@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_provider_stripe_lite.core.client import StripeClient
+from airflow_provider_stripe_lite.errors import StripeInputError, StripeNotFoundError
 from airflow_provider_stripe_lite.testing import FakeStripe
 from tests.helpers import KEY, NOW, Connect
 
@@ -68,6 +70,71 @@ def test_an_idempotency_key_that_fits_the_header_is_accepted(
     assert fake.calls[0].headers["idempotency-key"] == key
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "v1/customers",
+        "@other.example/v1",
+        ":8080/x",
+        ".other.example/v1",
+        "//other.example/v1",
+        "https://other.example/v1",
+        "/v1/customers?limit=1",
+        "/v1/customers#top",
+        "/v1/../v2/customers",
+        "/v1/customers/..",
+        "/v1/%2e%2E/charges",
+        "/./v1",
+        "/v1/a b",
+        "/v1\\customers",
+        "/v1/customers\n",
+        "/v1/\x00",
+        "/v1/prod_ü",
+        "/v1/\ud83d",
+        "/v1/a@other",
+        None,
+        5,
+    ],
+)
+def test_a_path_that_could_lead_elsewhere_is_refused(
+    fake: FakeStripe, client: StripeClient, path: Any
+) -> None:
+    """Before any request, in a sentence with the path: the key stays with its host."""
+    for call in (lambda: client.get(path), lambda: client.post(path, {})):
+        with pytest.raises(StripeInputError, match="is no path of Stripe's API: ") as refused:
+            call()
+        assert str(refused.value).startswith(ascii(path))
+    assert fake.calls == []
+
+
+def test_a_path_of_any_depth_is_accepted(fake: FakeStripe, client: StripeClient) -> None:
+    """With what an id may hold, encoded."""
+    with pytest.raises(StripeNotFoundError):
+        client.get("/v2/core/a%2Fb/c:d~e...f/")
+    assert fake.calls[0].path == "/v2/core/a%2Fb/c:d~e...f/"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ({"description": "half \ud83d"}, "'description'"),
+        ({"metadata": {"a": ["b", "\ude00"]}}, "'metadata[a][1]'"),
+        ({"metadata": {"\ud83d": "b"}}, r"'metadata[\ud83d]'"),
+    ],
+)
+def test_half_of_a_character_is_refused(
+    fake: FakeStripe, client: StripeClient, parameters: dict[str, Any], name: str
+) -> None:
+    """UTF-8 has no form for it; the sentence says where it stands, and no request goes out."""
+    for call in (client.get, client.post):
+        with pytest.raises(StripeInputError, match="a lone surrogate") as refused:
+            call("/v1/customers", parameters)
+        assert str(refused.value).startswith(f"{name} holds half of a character")
+        str(refused.value).encode()
+    assert fake.calls == []
+
+
 def test_an_answer_says_all_that_matters(fake: FakeStripe, client: StripeClient) -> None:
     """The body as it came, Stripe's clock, the request's id, whether it is a replay, how many tries
     it took.
@@ -105,3 +172,8 @@ def test_a_client_does_not_show_its_key(connect: Connect) -> None:
     assert repr(client).endswith("livemode=False>")
     assert KEY not in repr(client)
     assert KEY not in repr(vars(client))
+
+
+def test_a_client_tells_its_deadline(connect: Connect) -> None:
+    """Who has less time than that passes less."""
+    assert (connect().timeout, connect(timeout=5).timeout) == (80.0, 5)

@@ -10,6 +10,7 @@ from airflow_provider_stripe_lite.core.client import StripeClient
 from airflow_provider_stripe_lite.errors import (
     RateLimitWait,
     StripeAuthenticationError,
+    StripeCardError,
     StripeError,
     StripeIdempotencyError,
     StripeInvalidRequestError,
@@ -61,18 +62,27 @@ def test_what_may_pass_is_tried_again(
     assert len(fake.ids("customer")) == 1
 
 
+def stripe_error(status: int, **fields: str) -> dict[str, Any]:
+    """Return the script of a refusal of Stripe's own."""
+    error = {"type": "invalid_request_error", "message": "No."} | fields
+    return {"status": status, "body": {"error": error}}
+
+
+NEVER = {"headers": {"Stripe-Should-Retry": "false"}}
+
+
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        ({"status": 400, "body": {"error": {"message": "No."}}}, StripeInvalidRequestError),
-        ({"status": 400, "body": {"error": {"type": "idempotency_error"}}}, StripeIdempotencyError),
-        ({"status": 401, "body": {}}, StripeAuthenticationError),
-        ({"status": 402}, StripeInvalidRequestError),
-        ({"status": 403, "body": {}}, StripePermissionError),
-        ({"status": 404, "body": {}}, StripeNotFoundError),
-        ({"status": 429, "headers": {"Stripe-Should-Retry": "false"}}, StripeRateLimitError),
-        ({"status": 500, "headers": {"Stripe-Should-Retry": "false"}}, StripeServerError),
-        ({"redirect": "https://elsewhere.example/"}, StripeInvalidRequestError),
+        (stripe_error(400), StripeInvalidRequestError),
+        (stripe_error(400, type="idempotency_error"), StripeIdempotencyError),
+        (stripe_error(401), StripeAuthenticationError),
+        (stripe_error(402, type="card_error"), StripeCardError),
+        ({"status": 402}, StripeCardError),
+        (stripe_error(403), StripePermissionError),
+        (stripe_error(404), StripeNotFoundError),
+        (stripe_error(429) | NEVER, StripeRateLimitError),
+        (stripe_error(500) | NEVER, StripeServerError),
     ],
 )
 def test_what_stays_is_not_tried_again(
@@ -140,15 +150,18 @@ def test_the_wait_that_the_server_asks_for_is_kept(
     assert sleeps == [7, 7]
 
 
-def test_no_request_waits_more_than_a_minute(
-    fake: FakeStripe, client: StripeClient, sleeps: list[float]
+def test_no_request_waits_beyond_its_deadline(
+    fake: FakeStripe, connect: Connect, sleeps: list[float]
 ) -> None:
     """A longer wait is Airflow's to arrange; the error says how long it was to be."""
     fake.fault(status=503, headers={"Retry-After": "25"}, times=9)
     with pytest.raises(StripeServerError) as caught:
-        client.get("/v1/customers")
-    assert sleeps == [25, 25]
+        connect(timeout=20).get("/v1/customers")
+    assert sleeps == []
     assert caught.value.retry_after == 25
+    with pytest.raises(StripeServerError):
+        connect(timeout=30, tries=3).get("/v1/customers")
+    assert sleeps == [25, 25]
 
 
 def test_each_failed_try_is_told(fake: FakeStripe, connect: Connect) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from airflow_provider_stripe_lite import errors
 from airflow_provider_stripe_lite.core.answers import from_response
-from airflow_provider_stripe_lite.core.scrub import scrub
 from airflow_provider_stripe_lite.errors import RateLimitWait, StripeError
 from tests.helpers import KEY
 
@@ -24,14 +23,17 @@ def body(**error: Any) -> dict[str, Any]:
     ("status", "error", "kind", "retryable"),
     [
         (400, {}, errors.StripeInvalidRequestError, False),
-        (400, {"code": "rate_limit"}, errors.StripeRateLimitError, False),
+        (400, {"code": "rate_limit"}, errors.StripeRateLimitError, True),
         (400, {"type": "idempotency_error"}, errors.StripeIdempotencyError, False),
         (401, {}, errors.StripeAuthenticationError, False),
-        (402, {"type": "card_error"}, errors.StripeInvalidRequestError, False),
+        (402, {"type": "card_error"}, errors.StripeCardError, False),
         (403, {}, errors.StripePermissionError, False),
         (404, {}, errors.StripeNotFoundError, False),
+        (408, {}, errors.StripeInvalidRequestError, True),
         (409, {"type": "idempotency_error"}, errors.StripeIdempotencyError, True),
         (409, {}, errors.StripeInvalidRequestError, True),
+        (424, {}, errors.StripeInvalidRequestError, True),
+        (425, {}, errors.StripeInvalidRequestError, True),
         (429, {}, errors.StripeRateLimitError, True),
         (429, {"type": "idempotency_error"}, errors.StripeRateLimitError, True),
         (500, {"type": "api_error"}, errors.StripeServerError, True),
@@ -70,12 +72,43 @@ def test_an_error_carries_what_stripe_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("advice", "status", "retryable"),
-    [("true", 400, True), ("false", 500, False), ("perhaps", 500, True)],
+    ("advice", "status", "write", "read"),
+    [
+        ("true", 400, True, True),
+        ("false", 500, False, True),
+        ("false", 409, False, True),
+        ("false", 429, False, True),
+        ("false", 404, False, False),
+        ("perhaps", 500, True, True),
+    ],
 )
-def test_stripes_advice_on_retrying_wins(advice: str, status: int, retryable: bool) -> None:
-    """`Stripe-Should-Retry` knows better than the status; what it never says is not advice."""
-    assert from_response(status, {"Stripe-Should-Retry": advice}, body()).retryable is retryable
+def test_stripes_advice_on_retrying_wins(advice: str, status: int, write: bool, read: bool) -> None:
+    """`Stripe-Should-Retry` knows better than the status, but no read is final by it alone."""
+    headers = {"Stripe-Should-Retry": advice}
+    assert from_response(status, headers, body()).retryable is write
+    assert from_response(status, headers, body(), reads=True).retryable is read
+
+
+def test_the_kind_of_a_limit_is_told() -> None:
+    """Another limit wants another cure."""
+    exc = from_response(429, {"Stripe-Rate-Limited-Reason": "endpoint-rate"}, body())
+    assert str(exc) == "What Stripe says. (Stripe-Rate-Limited-Reason: endpoint-rate)"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "http://dashboard.stripe.com/logs/req_1",
+        "https://dashboard.stripe.com.example/logs/req_1",
+        "https://dashboard.stripe.com@x.example/",
+        5,
+        "",
+    ],
+)
+def test_a_link_leads_to_the_dashboard_or_nowhere(url: Any) -> None:
+    """It becomes a button."""
+    assert from_response(400, {}, body(request_log_url=url)).request_log_url is None
 
 
 def test_a_repeated_server_error_says_what_to_do() -> None:
@@ -109,7 +142,7 @@ def test_a_missing_permission_is_named_first() -> None:
 def test_a_repeated_refusal_is_what_it_was() -> None:
     """Only a 5xx that is repeated needs advice."""
     exc = from_response(402, {"Idempotent-Replayed": "true"}, body())
-    assert type(exc) is errors.StripeInvalidRequestError
+    assert type(exc) is errors.StripeCardError
     assert not exc.retryable
 
 
@@ -138,9 +171,21 @@ def test_an_answer_of_any_shape_is_an_error_with_a_sentence(answer: Any) -> None
     assert (exc.type, exc.code, exc.param) == (None, None, None)
 
 
-def test_an_error_that_is_only_text_is_its_message() -> None:
-    """The OAuth endpoints answer like that."""
-    assert str(from_response(400, {}, {"error": "invalid_grant"})) == "invalid_grant"
+def test_an_error_that_is_only_text_is_told() -> None:
+    """Gateways answer like that, and the OAuth endpoints; it is no error of Stripe's kind."""
+    exc = from_response(400, {}, {"error": "invalid_grant"})
+    assert str(exc) == (
+        "The server answered 400 without a Stripe error (an unknown type). It says: invalid_grant"
+    )
+    assert type(exc) is errors.StripeConnectionError
+    assert exc.retryable
+
+
+def test_a_stripe_error_without_words_is_a_sentence() -> None:
+    """Its status is all there is to say."""
+    exc = from_response(400, {}, body(message=None))
+    assert str(exc) == "Stripe answered 400 and does not say why."
+    assert not exc.retryable
 
 
 def test_a_redirect_is_named_as_one() -> None:
@@ -149,15 +194,26 @@ def test_a_redirect_is_named_as_one() -> None:
     assert str(exc) == (
         "The server answered 302, a redirect, and redirects are not followed: check the base URL."
     )
-    assert not exc.retryable
+    assert exc.retryable
 
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("2", 2.0), ("0.5", 0.5), ("-1", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("", None)],
+    [
+        ("2", 2.0),
+        ("0.5", 0.5),
+        ("0", 0.0),
+        ("-1", None),
+        ("inf", None),
+        ("-inf", None),
+        ("nan", None),
+        ("1e400", None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("", None),
+    ],
 )
 def test_the_wait_that_a_server_asks_for_is_kept(value: str, seconds: float | None) -> None:
-    """In seconds; another form is no number and is left to the usual wait."""
+    """In seconds; what is no time to wait is left to the usual wait."""
     assert from_response(429, {"Retry-After": value}, body()).retry_after == seconds
 
 
@@ -188,12 +244,6 @@ def test_a_key_in_a_message_is_made_unreadable(key: str) -> None:
     assert "Bad key " in str(exc)
 
 
-def test_what_stripe_itself_has_masked_stays() -> None:
-    """Its last four characters tell which key it was; ordinary words are not keys."""
-    text = "Invalid API Key provided: sk_test_****1234 for risk_assessment and task_instance"
-    assert scrub(text) == text
-
-
 def test_a_hint_stands_before_what_stripe_said() -> None:
     """The same error, fields and all, with the sentence that says what to do."""
     exc = from_response(404, {"Request-Id": "req_1"}, body(code="c", param="p"))
@@ -222,6 +272,8 @@ def test_errors_survive_pickling() -> None:
         "req_1",
     )
     assert pickle.loads(pickle.dumps(RateLimitWait(5.0))).seconds == 5.0
+    late = errors.StripeConnectionError("Late.", timed_out=True, retryable=True)
+    assert vars(pickle.loads(pickle.dumps(late))) == vars(late)
 
 
 def test_every_error_has_one_parent_to_catch() -> None:
