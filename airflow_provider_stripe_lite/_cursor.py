@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ class CursorChain:
             run_after = before.logical_date
         return run_after
 
-    def claim(self, start: Position, end: Position, count: int) -> Cursor:
+    def claim(self, start: Position, end: Position, count: int | None) -> Cursor:
         """Make the window this run's own, before anything of it is delivered."""
         state = self._state(self._ti.run_id)
         if state in (*_FAILED, "success"):
@@ -138,15 +139,16 @@ class CursorChain:
                 Variable.set(self._variable, cursor_of, serialize_json=True)
         self._ti.xcom_push(CURSOR, cursor)
 
-    def _cursor(self, start: Position, end: Position, count: int) -> Cursor:
+    def _cursor(self, start: Position, end: Position, count: int | None) -> Cursor:
         return {
             "v": 1,
             "window": self._window(start, end, count),
+            "looked": end.looked,
             "run_id": self._ti.run_id,
             "map_index": self._ti.map_index,
         }
 
-    def _window(self, start: Position, end: Position, count: int) -> Window:
+    def _window(self, start: Position, end: Position, count: int | None) -> Window:
         return stretch(self._source, start, end, count)
 
     def _candidates(self) -> list[Cursor]:
@@ -221,7 +223,9 @@ class CursorChain:
         counts = self._state(run_id) not in _FAILED
         if counts and self._after_dag_run:
             counts = self._ti.get_dagrun_state(self._ti.dag_id, run_id) == "success"
-        return end_of(window) if counts else start_of(window)
+        looked = cursor.get("looked")
+        end = replace(end_of(window), looked=looked if isinstance(looked, int) else None)
+        return end if counts else start_of(window)
 
     def _state(self, run_id: str) -> str:
         """Return the state of this task in a run.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,18 +16,21 @@ from airflow.sdk.exceptions import (
 
 from airflow_provider_stripe_lite._cursor import CursorChain
 from airflow_provider_stripe_lite._seen import Seen
-from airflow_provider_stripe_lite.core.fields import projection
+from airflow_provider_stripe_lite.core.batches import Batch
+from airflow_provider_stripe_lite.core.fields import Row, projection
+from airflow_provider_stripe_lite.core.lists import feed_list
 from airflow_provider_stripe_lite.core.reading import (
     MAX_ITEMS,
     MIN_AGE,
     POLL_SECONDS,
-    Batch,
     poll,
+    poll_window,
     reread,
     too_fast,
     whole_number,
 )
-from airflow_provider_stripe_lite.core.window import Position, Source, Window, first_second
+from airflow_provider_stripe_lite.core.times import Moment, first_second, iso
+from airflow_provider_stripe_lite.core.window import Position, Source, Window
 from airflow_provider_stripe_lite.errors import RateLimitWait, StripeError, StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.links import StripeDashboardLink, StripeRequestLogLink
@@ -57,12 +60,14 @@ class StripeFeedSensor(BaseSensorOperator):
     :param stripe_account: act for this connected account (``acct_…``) instead of the connection's.
         (templated)
     :param start_from: where the first run begins: ``"now"`` (the run's ``run_after``),
-        ``"beginning"``, or a date-time (ISO 8601; UTC where it has no offset). (templated)
-    :param min_age: seconds an object must be old, by Stripe's clock: Stripe shows some objects a
-        few seconds late.
-    :param max_items: the most objects for one run; only the objects of one second may exceed it.
-    :param returns: ``"rows"`` returns the rows, ``"window"`` a reference for ``StripeHook.read``.
-    :param fields: which fields a row has, see the operators. (templated)
+        ``"beginning"``, or a time: date-time or date (ISO 8601; UTC where it has no offset), or
+        seconds since 1970. (templated)
+    :param min_age: seconds an object must be old, at least 1, by the earlier of Stripe's clock and
+        this host's: Stripe shows some objects a few seconds late.
+    :param max_items: the most rows for one run; only the objects of one second may exceed it.
+    :param returns: ``"rows"`` returns the rows, ``"window"`` a reference to everything that is new,
+        for ``StripeHook.read``: it takes one call, and has no ``max_items``.
+    :param fields: which fields a row has, see the operators; not with a window. (templated)
     :param poke_interval: seconds between two polls, at least 120.
     :param allow_fast_polling: let ``poke_interval`` be shorter.
     :param mode: ``"poke"`` keeps the worker between two polls, ``"reschedule"`` gives it back.
@@ -80,6 +85,7 @@ class StripeFeedSensor(BaseSensorOperator):
     """
 
     feed: FeedName
+    types: list[str] | None = None
     ui_color = "#635bff"
     ui_fgcolor = "#ffffff"
     template_fields: Sequence[str] = (
@@ -104,7 +110,7 @@ class StripeFeedSensor(BaseSensorOperator):
         *,
         stripe_conn_id: str = StripeHook.default_conn_name,
         stripe_account: str | None = None,
-        start_from: str | datetime = "now",
+        start_from: Moment = "now",
         min_age: int = MIN_AGE,
         max_items: int = MAX_ITEMS,
         returns: Literal["rows", "window"] = "rows",
@@ -135,11 +141,21 @@ class StripeFeedSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.advance_after = _one_of("advance_after", advance_after, ("sensor", "dag_run"))
         self.cursor_variable = cursor_variable
+        if fields is not None and returns == "window":
+            raise StripeInputError(
+                'fields belong to rows: with returns="window" give them to StripeHook.read, which '
+                "makes rows of the window."
+            )
         if self.poke_interval < POLL_SECONDS and not allow_fast_polling:
             raise StripeInputError(too_fast("poke_interval", self.poke_interval))
 
     def execute(self, context: Context) -> Any:
         """Poll until something is new; between two polls the process ends, but in poke mode."""
+        return self._wait(context, context["ti"].get_first_reschedule_date(context))
+
+    def _wait(self, context: Context, began: datetime | None) -> Any:
+        # When the first look was; it is the next one where nobody knows of another.
+        self._began = began
         self._limit_wait: float | None = None
         self._since: int | None = None
         if context["dag"].max_active_runs != 1:
@@ -162,40 +178,43 @@ class StripeFeedSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Poll again: the trigger only wakes, rows and errors come from here."""
-        return self.execute(context)
+        return self._wait(context, context["ti"].start_date)
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Poll once and deliver what is new."""
         # Bad fields are refused before the request, and a fresh hook sees a rotated key.
         row = projection(self.feed, self.fields)
         client = StripeHook(self.stripe_conn_id, stripe_account=self.stripe_account).get_conn()
-        source = Source(self.feed, self.stripe_conn_id, client.account, client.livemode)
+        self._hurry(client)
+        source = Source(self.feed, self.stripe_conn_id, client.account, client.livemode, self.types)
         chain = CursorChain(
             context, source, advance_after=self.advance_after, variable=self.cursor_variable
         )
         cursor = chain.claimed()
         if cursor:
-            batch = self._read_again(client, cursor["window"])
+            window: Window = cursor["window"]
+            self.log.info("This run has claimed a window before; delivering it again: %s", window)
+            rows = reread(client, window, row) if self.returns == "rows" else []
+            request_id = None
         else:
             start = self._start(chain, context)
-            batch = self._poll(client, start)
-            if not batch.items:
+            batch = self._look(client, start, row)
+            if batch.position == start or not (batch.items or self.returns == "window"):
                 return False
-            cursor = chain.claim(start, batch.position, len(batch.items))
+            count = len(batch.items) if self.returns == "rows" else None
+            cursor = chain.claim(start, batch.position, count)
+            window, rows, request_id = cursor["window"], batch.items, batch.request_id
         chain.publish(cursor)
-        window: Window = cursor["window"]
-        self.seen = Seen(client, batch.request_id, window=window)
-        rows = [row(item) for item in batch.items] if self.returns == "rows" else window
-        return PokeReturnValue(True, rows)
+        self.seen = Seen(client, request_id, window=window)
+        return PokeReturnValue(True, rows if self.returns == "rows" else window)
 
-    def _read_again(self, client: StripeClient, window: Window) -> Batch:
-        """Return the objects of the window that this run has claimed before."""
-        self.log.info(
-            "This run has claimed a window of %s before; delivering it again.", window["count"]
-        )
-        if self.returns == "window":
-            return Batch([], Position(0))
-        return reread(client, window)
+    def _hurry(self, client: StripeClient) -> None:
+        """Give a look no longer than what is left of the sensor's time, the first one excepted."""
+        now = datetime.now(UTC)
+        if self._began is not None:
+            left = self.timeout - (now - self._began).total_seconds()
+            client.timeout = min(client.timeout, max(1.0, left))
+        self._began = self._began or now
 
     def _start(self, chain: CursorChain, context: Context) -> Position:
         """Return where the last run ended, or for the first run where it begins."""
@@ -207,35 +226,37 @@ class StripeFeedSensor(BaseSensorOperator):
         self._since = start.before
         return start
 
-    def _poll(self, client: StripeClient, start: Position) -> Batch:
+    def _look(self, client: StripeClient, start: Position, row: Callable[[Row], Row]) -> Batch:
         """Poll, and say in the log what came; without a slot in the call limit, nothing did."""
+        resource = feed_list(self.feed, self.types)
+        wait = None if self.mode == "poke" else _SHORT_WAIT
         try:
-            batch = poll(
-                client,
-                self.feed,
-                start,
-                min_age=self.min_age,
-                max_items=self.max_items,
-                max_wait=None if self.mode == "poke" else _SHORT_WAIT,
-            )
+            if self.returns == "window":
+                batch = poll_window(client, resource, start, min_age=self.min_age, max_wait=wait)
+            else:
+                batch = poll(
+                    client,
+                    resource,
+                    start,
+                    take=row,
+                    min_age=self.min_age,
+                    max_items=self.max_items,
+                    max_wait=wait,
+                )
         except RateLimitWait as exc:
             self._limit_wait = exc.seconds
             self.log.info("Waiting for %s; the worker slot is free until then.", exc)
             return Batch([], start)
-        since, until = (
-            datetime.fromtimestamp(at, UTC).replace(tzinfo=None)
-            for at in (start.before, batch.position.before)
-        )
         self.log.info(
-            "%d new in feed %s (request %s), created from %s until %s UTC%s",
-            len(batch.items),
+            "%s new in feed %s (request %s), created from %s until %s%s",
+            "A window is" if batch.position != start and not batch.items else len(batch.items),
             self.feed,
             batch.request_id,
-            since,
-            until,
+            iso(start.before),
+            iso(batch.position.before),
             "; more are left for the next run" if batch.more else "",
         )
-        if not batch.items:
+        if batch.position == start:
             self.log.info("What is younger than %d s comes later.", self.min_age)
         return batch
 
@@ -255,6 +276,7 @@ class StripeFeedSensor(BaseSensorOperator):
         self.defer(
             trigger=StripeSensorTrigger(
                 feed=self.feed,
+                types=self.types,
                 stripe_conn_id=self.stripe_conn_id,
                 stripe_account=self.stripe_account,
                 # Where the call limit kept the worker from looking, the trigger waits for that.

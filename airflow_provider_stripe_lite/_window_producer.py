@@ -15,7 +15,9 @@ from airflow.sdk import Variable
 from airflow_provider_stripe_lite._compat import AdvanceItem, SharedStreamProducer
 from airflow_provider_stripe_lite._threads import call_stripe, in_daemon_thread
 from airflow_provider_stripe_lite.core.client import StripeClient
+from airflow_provider_stripe_lite.core.lists import feed_named
 from airflow_provider_stripe_lite.core.reading import MAX_ITEMS, poll, read
+from airflow_provider_stripe_lite.core.times import first_second
 from airflow_provider_stripe_lite.core.window import (
     Position,
     Source,
@@ -23,7 +25,6 @@ from airflow_provider_stripe_lite.core.window import (
     behind,
     checked,
     end_of,
-    first_second,
     is_empty,
     refuse_foreign,
     start_of,
@@ -104,10 +105,15 @@ class WindowProducer(SharedStreamProducer):
             return state, [item["id"] for item in read(client, state)]
         start = start_of(state)
         batch = poll(
-            client, self._feed, start, min_age=self._min_age, max_items=MAX_ITEMS, max_wait=0
+            client,
+            feed_named(self._feed),
+            start,
+            take=lambda item: item["id"],
+            min_age=self._min_age,
+            max_items=MAX_ITEMS,
+            max_wait=0,
         )
-        ids = [item["id"] for item in batch.items]
-        return stretch(source, start, batch.position, len(ids)), ids
+        return stretch(source, start, batch.position, len(batch.items)), batch.items
 
     async def _restored(self) -> Window:
         get = partial(Variable.get, self._variable, None, deserialize_json=True)
@@ -150,6 +156,7 @@ class WindowProducer(SharedStreamProducer):
 
 
 def _payload(window: Window, ids: list[str]) -> dict[str, Any]:
-    name = f"{window['feed']}-{start_of(window).before}-{end_of(window).before}"
+    bounds = f"{start_of(window).before}-{end_of(window).before}-{window['last']}"
+    name = f"{window['feed']}-{bounds}"
     # Objects of a window that is announced again may have been deleted meanwhile.
     return {"id": name, **window, "count": len(ids), "ids": ids}

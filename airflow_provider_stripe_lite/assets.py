@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetWatcher
 
-from airflow_provider_stripe_lite.core.reading import (
-    MIN_AGE,
-    POLL_SECONDS,
-    feed_named,
-    too_fast,
-    whole_number,
-)
-from airflow_provider_stripe_lite.core.window import Window, first_second
+from airflow_provider_stripe_lite.core.lists import feed_named
+from airflow_provider_stripe_lite.core.reading import MIN_AGE, POLL_SECONDS, too_fast, whole_number
+from airflow_provider_stripe_lite.core.times import first_second
+from airflow_provider_stripe_lite.core.window import Window
 from airflow_provider_stripe_lite.errors import StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.triggers import StripeEventTrigger
@@ -62,7 +58,7 @@ def stripe_asset(
     :param poll_interval: seconds between two polls; fewer than 120 are warned of. Two events are
         10 s apart at least.
     :param start_from: ``"now"`` (when the watcher first runs), ``"beginning"`` or a date-time.
-    :param min_age: seconds an object must be old, by Stripe's clock.
+    :param min_age: seconds an object must be old, by the earlier of Stripe's clock and this host's.
     :param allow_fast_polling: do not warn of a short ``poll_interval``.
     :raises StripeInputError: an argument cannot be used.
     """

@@ -11,6 +11,9 @@ from airflow_provider_stripe_lite._connection import connect
 from airflow_provider_stripe_lite.core import arguments, reading
 from airflow_provider_stripe_lite.core.answers import missing_permissions
 from airflow_provider_stripe_lite.core.client import StripeClient
+from airflow_provider_stripe_lite.core.fields import projection
+from airflow_provider_stripe_lite.core.lists import list_named
+from airflow_provider_stripe_lite.core.times import Moment, second_of
 from airflow_provider_stripe_lite.core.window import Source, Window, checked, refuse_foreign
 from airflow_provider_stripe_lite.errors import (
     RateLimitWait,
@@ -168,17 +171,62 @@ class StripeHook(BaseHook):
         }
         return self._act(arguments.UPDATE_CUSTOMER, given, idempotency_key)
 
-    def read(self, window: Window) -> Iterator[dict[str, Any]]:
-        """Return the objects of a window as Stripe sent them, oldest first, one page in memory.
+    def list(
+        self,
+        feed: str,
+        *,
+        created_gte: Moment | None = None,
+        created_lt: Moment | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        fields: str | Sequence[str] | None = "*",
+    ) -> Iterator[dict[str, Any]]:
+        """Return the objects of a list: of a feed oldest first, of any other as Stripe gives them.
+
+        One page is in memory at a time, and the calls are one more than the pages; where a feed has
+        nothing older than ``created_gte``, its old end is searched for first.
+
+        :param feed: a feed such as ``charge``, or the path of any list, such as
+            ``/v1/invoices/in_1/lines``.
+        :param created_gte: only what was created at or after this time: a date-time or a date (UTC
+            where it has no offset), ISO 8601 text, or seconds since 1970.
+        :param created_lt: only what was created before this time.
+        :param parameters: Stripe's own of this list, such as ``{"customer": "cus_1"}``.
+        :param fields: ``"*"`` for the objects as Stripe sent them, without client secrets; None for
+            the documented fields; or a list of dotted paths.
+        :raises StripeInputError: an argument cannot be used; no request was sent.
+        :raises StripeError: a request failed; what was returned before is good.
+
+        See https://docs.stripe.com/api/pagination
+        """
+        resource, is_feed = list_named(feed, parameters)
+        row = projection(resource.object, fields, expanded="expand" in dict(resource.always))
+        first = None if created_gte is None else second_of("created_gte", created_gte)
+        end = None if created_lt is None else second_of("created_lt", created_lt)
+        if first is not None and end is not None and first >= end:
+            raise StripeInputError(
+                f"created_gte must be before created_lt, got {created_gte!s:.40} and "
+                f"{created_lt!s:.40}."
+            )
+        found = reading.read_list(self.get_conn(), resource, is_feed=is_feed, first=first, end=end)
+        return map(row, found)
+
+    def read(
+        self, window: Window, *, fields: str | Sequence[str] | None = "*"
+    ) -> Iterator[dict[str, Any]]:
+        """Return the objects of a window, oldest first, one page in memory.
+
+        They are the same every time, but for what was deleted since.
 
         :param window: what a sensor with ``returns="window"`` returned.
+        :param fields: as in :meth:`list`.
         :raises StripeInputError: it is no window, or one of another account or mode.
         """
         window = checked(window)
+        row = projection(window["feed"], fields)
         client = self.get_conn()
         source = Source(window["feed"], self.stripe_conn_id, client.account, client.livemode)
         refuse_foreign(window, source, "window")
-        return reading.read(client, window)
+        return map(row, reading.read(client, window))
 
     def test_connection(self) -> tuple[bool, str]:
         """Say in one sentence whether the key works: one small read of the balance, no retry."""

@@ -16,6 +16,7 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 from airflow_provider_stripe_lite._compat import SharedStreamProducer
 from airflow_provider_stripe_lite._threads import call_stripe
 from airflow_provider_stripe_lite._window_producer import WindowProducer
+from airflow_provider_stripe_lite.core.lists import feed_list
 from airflow_provider_stripe_lite.core.reading import MIN_AGE, POLL_SECONDS, newest_before
 from airflow_provider_stripe_lite.errors import StripeError
 from airflow_provider_stripe_lite.hooks import StripeHook
@@ -30,9 +31,16 @@ class _SharedPoll:
     """One poll in every interval for all triggers of this process that wait for the same feed."""
 
     def __init__(
-        self, conn_id: str, stripe_account: str | None, feed: str, min_age: int, interval: float
+        self,
+        conn_id: str,
+        stripe_account: str | None,
+        feed: str,
+        types: tuple[str, ...] | None,
+        min_age: int,
+        interval: float,
     ) -> None:
-        self._conn_id, self._stripe_account, self._feed = conn_id, stripe_account, feed
+        self._conn_id, self._stripe_account = conn_id, stripe_account
+        self._resource = feed_list(feed, types)
         self._min_age, self._interval = min_age, interval
         self._looked = 0.0
         # The skew is Stripe's clock less this host's.
@@ -63,7 +71,7 @@ class _SharedPoll:
             newest, date = await call_stripe(
                 self._conn_id,
                 self._stripe_account,
-                lambda client: newest_before(client, self._feed, before),
+                lambda client: newest_before(client, self._resource, before),
             )
         except StripeError as exc:
             self._failures += 1
@@ -84,6 +92,7 @@ class StripeSensorTrigger(BaseTrigger):
     It delivers nothing: the sensor polls again on the worker, and rows and errors come from there.
 
     :param feed: a key of ``RESOURCES``.
+    :param types: the event types of an event feed.
     :param stripe_conn_id: id of the connection.
     :param since: epoch second that an object must have reached; None wakes after one
         ``poll_interval``.
@@ -101,9 +110,11 @@ class StripeSensorTrigger(BaseTrigger):
         min_age: int,
         poll_interval: float,
         stripe_account: str | None = None,
+        types: list[str] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.feed = feed
+        self.types = types
         self.stripe_conn_id = stripe_conn_id
         self.since = since
         self.min_age = min_age
@@ -114,6 +125,7 @@ class StripeSensorTrigger(BaseTrigger):
         """Return its path and arguments, as the metadata database keeps them."""
         names = (
             "feed",
+            "types",
             "stripe_conn_id",
             "since",
             "min_age",
@@ -136,6 +148,7 @@ class StripeSensorTrigger(BaseTrigger):
             self.stripe_conn_id,
             self.stripe_account,
             self.feed,
+            None if self.types is None else tuple(self.types),
             self.min_age,
             self.poll_interval,
         )
@@ -161,7 +174,7 @@ class StripeEventTrigger(BaseEventTrigger):
     :param stripe_conn_id: id of the connection.
     :param poll_interval: seconds between two polls.
     :param start_from: ``"now"``, ``"beginning"`` or a date-time, for the first poll ever.
-    :param min_age: seconds an object must be old, by Stripe's clock.
+    :param min_age: seconds an object must be old, by the earlier of Stripe's clock and this host's.
     :param stripe_account: act for this connected account.
     """
 

@@ -28,7 +28,6 @@ def stripe_charges_to_jsonl():
     window = StripeNewChargeSensor(
         task_id="window",
         returns="window",
-        max_items=10_000,
         mode="reschedule",
         soft_fail=True,
         retries=3,

@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_stripe_lite.core import clock as host_clock
 from airflow_provider_stripe_lite.testing import FakeStripe
 from tests.helpers import KEY, Clock, SharedServer
 
@@ -64,6 +66,12 @@ def no_proxy() -> Iterator[None]:
             others = os.environ.get(name)
             patch.setenv(name, ",".join(filter(None, ["127.0.0.1,localhost", others])))
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_clock() -> None:
+    """Begin with the clock of this host, which an earlier test's fake may have replaced."""
+    host_clock.use(time.time)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.client import StripeClient
 from airflow_provider_stripe_lite.core.window import Position, Source, Window, stretch
 from airflow_provider_stripe_lite.errors import RateLimitWait
@@ -70,6 +71,8 @@ class SharedServer:
 
     def use(self, account: FakeStripe) -> str:
         """Answer for this account from now on, and return its address."""
+        # The account's clock stands for both: the provider goes by the earlier one of two.
+        clock.use(lambda: account.now)
         account._address = self._host._address
         self._host._server.fake = account  # type: ignore[union-attr]
         return account.url
@@ -148,8 +151,12 @@ def idempotency_keys(account: FakeStripe) -> list[str]:
     return [call.headers["idempotency-key"] for call in posts(account)]
 
 
-def window(feed: str, start: Position, before: int) -> Window:
-    """Return the window of a feed from a position to a second, as JSON brings it back."""
-    made = stretch(Source(feed, "stripe_default", None, None), start, Position(before), None)
+def window(feed: str, start: Position, end: Position | int) -> Window:
+    """Return the window of a feed between two positions, as JSON brings it back.
+
+    :param end: or the second before which it ends.
+    """
+    end = end if isinstance(end, Position) else Position(end)
+    made = stretch(Source(feed, "stripe_default", None, None), start, end, None)
     read_back: Window = json.loads(json.dumps(made))
     return read_back

@@ -2,36 +2,79 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from operator import methodcaller
+from typing import Any, cast
 
 from airflow_provider_stripe_lite.core.resources import RESOURCES, Field
+from airflow_provider_stripe_lite.core.times import iso
 from airflow_provider_stripe_lite.errors import StripeInputError
 
 __all__ = ["Row", "projection"]
 
 Row = dict[str, Any]
+_log = logging.getLogger(__name__)
+# Whoever has one of these can act in a customer's place, so neither logs nor files should hold it:
+# https://docs.stripe.com/api/payment_intents/object#payment_intent_object-client_secret
+_SECRETS = {
+    "apps.secret": {"payload"},
+    "checkout.session": {"client_secret", "url"},
+    "file_link": {"url"},
+    "identity.verification_session": {"client_secret", "url"},
+    "webhook_endpoint": {"secret"},
+}
+_CLIENT_SECRET = {"client_secret"}
+# The fields in which an object holds one that has a secret; None: it has one itself.
+_HOLDERS: dict[str, tuple[str, ...] | None] = {
+    "charge": ("source",),
+    "customer": ("sources",),
+    "event": ("data",),
+    "file": ("links",),
+    "invoice": ("last_finalization_error",),
+    "payment_intent": None,
+    "setup_intent": None,
+    "topup": ("source",),
+    **dict.fromkeys(_SECRETS, None),
+}
 
 
-def projection(kind: str, fields: str | Sequence[str] | None) -> Callable[[Row], Row]:
+def projection(
+    kind: str, fields: str | Sequence[str] | None, *, expanded: bool = False
+) -> Callable[[Row], Row]:
     """Return the function that turns an object into a row.
 
-    :param kind: Stripe's ``object`` value, such as ``customer``.
-    :param fields: None for exactly the documented fields (for a kind without any, the object as
-        Stripe sent it), ``"*"`` for the object as Stripe sent it, or a list of dotted paths. A
-        documented name gives the documented value, any other path what the object holds there.
+    :param kind: Stripe's ``object`` value, such as ``customer``, or the path of a list.
+    :param fields: None for exactly the documented fields (for a kind without any, as ``"*"``),
+        ``"*"`` for the object as Stripe sent it, without client secrets, or a list of dotted paths.
+        A documented name gives the documented value, any other path what the object holds there; a
+        number counts in a list, from 0.
+    :param expanded: whether the object may hold other objects in full, and with them their secrets.
     :raises StripeInputError: ``fields`` is neither of these, or two paths overlap.
     """
     resource = RESOURCES.get(kind)
     documented = {field.name: field for field in resource.fields} if resource else {}
     if fields == "*" or (fields is None and not documented):
-        return lambda raw: raw
+        holders = None if expanded or resource is None else _HOLDERS.get(kind, ())
+        return partial(_whole, holders=holders)
     if fields is None:
         chosen = list(documented.values())
     else:
         chosen = [documented.get(name) or Field(name, (name,)) for name in _names(fields)]
-    return lambda raw: _row(raw, chosen)
+    # A name that is misspelt, or stands in no object of this API version, is said once.
+    unknown = {field.name.partition(".")[0] for field in chosen if field.name not in documented}
+
+    chosen_row = _row_of(chosen)
+
+    def row(raw: Row) -> Row:
+        for name in unknown - raw.keys():
+            unknown.discard(name)
+            _log.warning("fields holds %r, which %s has not: it is null.", name, raw.get("id"))
+        return chosen_row(raw)
+
+    return row
 
 
 def _names(fields: str | Sequence[str]) -> list[str]:
@@ -44,45 +87,111 @@ def _names(fields: str | Sequence[str]) -> list[str]:
             'fields is an empty list: name at least one field, or give None or "*".'
         )
     for name in fields:
-        if not isinstance(name, str) or not all(name.split(".")):
+        if not isinstance(name, str) or not all(name.split(".")) or "*" in name:
             raise StripeInputError(
-                f'fields holds {name!r:.60}, which is no dotted path such as "metadata.order_ref".'
+                f'fields holds {name!r:.60}, which is no dotted path such as "metadata.order_ref"; '
+                'for everything give fields="*".'
             )
         if any(isinstance(other, str) and other.startswith(f"{name}.") for other in fields):
             raise StripeInputError(f"fields holds {name!r} and a path below it: keep one of them.")
     return list(fields)
 
 
-def _row(raw: Row, fields: Sequence[Field]) -> Row:
-    row: Row = {}
+def _row_of(fields: Sequence[Field]) -> Callable[[Row], Row]:
+    """Return the function that makes a row of these fields, in their order."""
+    # None: the object has the field under the same name, as it is.
+    finders: dict[str, Callable[[Row], Any] | None] = {}
+    below: dict[str, list[Field]] = {}
     for field in fields:
-        *parents, leaf = field.name.split(".")
-        place = row
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[leaf] = _value(raw, field)
+        head, _, rest = field.name.partition(".")
+        if rest:
+            below.setdefault(head, []).append(replace(field, name=rest))
+            finders[head] = _row_below(head, below[head])
+        else:
+            finders[head] = None if field == Field(head, (head,)) else _finder(field)
+    elsewhere = [(name, find) for name, find in finders.items() if find]
+
+    def row(raw: Row) -> Row:
+        made = {name: raw.get(name) for name in finders}
+        for name, find in elsewhere:
+            made[name] = find(raw)
+        return made
+
     return row
 
 
-def _value(raw: Row, field: Field) -> Any:
+def _row_below(head: str, fields: list[Field]) -> Callable[[Row], Any]:
+    """Return the function that makes the part of a row that stands below one of its names."""
+    part, names = _row_of(fields), [field.name for field in fields]
+    if "." in "".join(names) or fields != [Field(name, (f"{head}.{name}",)) for name in names]:
+        return part
+
+    def find(raw: Row) -> Any:
+        place = raw.get(head)
+        return {name: place.get(name) for name in names} if isinstance(place, dict) else part(raw)
+
+    return find
+
+
+def _finder(field: Field) -> Callable[[Row], Any]:
+    """Return the function that finds the value of a field in an object."""
+    followers = [_follower(path) for path in field.paths]
     convert = _CONVERT.get(field.kind)
-    for path in field.paths:
-        value = _dig(raw, path)
-        if value is not None and convert is not None:
-            value = convert(value)
-        if value is not None:
-            return value
-    return None
+    if convert is None and len(followers) == 1:
+        return followers[0]
+
+    def find(raw: Row) -> Any:
+        for follow in followers:
+            value = follow(raw)
+            if value is not None and convert is not None:
+                value = convert(value)
+            if value is not None:
+                return value
+        return None
+
+    return find
+
+
+def _follower(path: str) -> Callable[[Row], Any]:
+    """Return the function that follows a dotted path into an object."""
+    # The names of Stripe's own fields hold no dots, so the first part of a path is one of them.
+    head, _, rest = path.partition(".")
+    return (lambda raw: _dig(raw.get(head), rest)) if rest else methodcaller("get", head)
 
 
 def _dig(place: Any, path: str) -> Any:
     """Follow a dotted path; a key that itself holds dots (metadata may) is found too."""
-    while isinstance(place, dict):
-        if path in place:
+    while path:
+        if isinstance(place, dict) and path in place:
             return place[path]
         head, _, path = path.partition(".")
-        place = place.get(head) if path else None
-    return None
+        if isinstance(place, dict):
+            place = place.get(head) if path else None
+        elif isinstance(place, list) and head.isdecimal() and int(head) < len(place):
+            place = place[int(head)]
+        else:
+            return None
+    return place
+
+
+def _whole(raw: Row, holders: tuple[str, ...] | None) -> Row:
+    """Return an object without the secrets in these fields of it, or in any."""
+    if holders is None:
+        return cast("Row", _without_secrets(raw))
+    if not any(map(raw.get, holders)):
+        return raw
+    return raw | {name: _without_secrets(raw[name]) for name in holders if raw.get(name)}
+
+
+def _without_secrets(value: Any) -> Any:
+    """Return the value without what nobody should store, however deep an object is in it."""
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kind = value.get("object")
+    secret = _SECRETS.get(kind, _CLIENT_SECRET) if isinstance(kind, str) else _CLIENT_SECRET
+    return {name: _without_secrets(held) for name, held in value.items() if name not in secret}
 
 
 def _id(value: Any) -> str | None:
@@ -91,7 +200,13 @@ def _id(value: Any) -> str | None:
 
 
 def _time(value: Any) -> str | None:
-    return datetime.fromtimestamp(value, UTC).isoformat() if isinstance(value, int) else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    try:
+        return iso(value)
+    except (ValueError, OverflowError, OSError):
+        _log.warning("A time of Stripe's is %d s after 1970, which no calendar has: null.", value)
+        return None
 
 
 _CONVERT: dict[str, Callable[[Any], Any]] = {"id": _id, "time": _time, "text": str}

@@ -1,201 +1,245 @@
-"""Page through a feed from its old end to its new one, whatever is deleted meanwhile."""
+"""Ask for one page of a list, and believe only what a list of Stripe can be.
+
+Stripe lists newest first; here the oldest object of a page stands first.
+"""
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+import logging
+import time
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from airflow_provider_stripe_lite.core.client import StripeClient
 from airflow_provider_stripe_lite.core.resources import Resource
+from airflow_provider_stripe_lite.core.times import FUTURE, iso
 from airflow_provider_stripe_lite.core.transport import Response
-from airflow_provider_stripe_lite.core.window import Position
 from airflow_provider_stripe_lite.errors import (
     StripeConnectionError,
-    StripeInvalidRequestError,
+    StripeError,
     StripeNotFoundError,
+    StripeServerError,
 )
 
-__all__ = ["FeedReader", "Object"]
+__all__ = ["NEIGHBOURS", "PAGE", "Item", "Object", "Page", "Pages"]
 
-# Stripe gives no larger page.
-_PAGE = 100
-# The error is raised after this many consecutive `resource_missing` answers.
-_MAX_LOST = 20
+# Stripe gives no larger page; one smaller than the other would save nothing any more.
+PAGE, _LEAST_PAGE = 100, 12
+# A list may show neighbours in another order than that of their seconds, as far apart as this.
+NEIGHBOURS = 3
 
 Object = dict[str, Any]
+_log = logging.getLogger(__name__)
+# The hosts whose clock was found to differ from this one's, as that is said once.
+_told: set[str] = set()
 
 
-class FeedReader:
-    """Read one feed from a position on, page by page, oldest first, every object once.
+class Item(NamedTuple):
+    """One object of a page.
 
-    :ivar start: the position.
-    :ivar date: Stripe's clock at the first answer: what is older than this is complete in all
-        later answers.
-    :ivar last_id: the last object before what is read next, as far as one is known.
+    :param second: epoch second of its time field, or that of its neighbour where it has none.
+    """
+
+    id: str
+    second: int
+    raw: Object
+
+
+class Page(NamedTuple):
+    """One page of a list.
+
+    :param items: oldest first.
+    :param more: whether there is more in the direction of reading.
+    :param now: epoch second of the earlier clock, Stripe's or this host's: what is older has been
+        in the list.
+    :param latest: of the later clock: what is younger is dated in the future.
+    """
+
+    items: list[Item]
+    more: bool
+    now: int
+    latest: int
+
+
+class Pages:
+    """Ask one list for pages.
+
+    :param dated: whether its objects carry the second by which they are ordered.
+    :ivar second: of the last object read, for the objects that carry none.
     :ivar request_id: ``req_…`` of the last answer.
     """
 
-    def __init__(self, client: StripeClient, feed: Resource, position: Position) -> None:
-        self.date = 0
+    def __init__(self, client: StripeClient, resource: Resource, *, dated: bool = True) -> None:
+        self.second = 0
         self.request_id: str | None = None
-        self._client, self._feed, self.start = client, feed, position
-        self.last_id = position.last_id
-        # Objects of the floor's second may come again; these were returned already.
-        self._floor, self._returned = position.before, set[str]()
-        self._lost = 0
-        self._newest: str | None = None
-        self._more = True
+        self._client, self._resource, self._dated = client, resource, dated
+        self._limit = PAGE
 
-    def next_page(self, max_wait: float | None = None) -> list[Object] | None:
-        """Return the next objects, oldest first, or None at the end.
+    def get(
+        self, asked: dict[str, Any], *, limit: int = PAGE, max_wait: float | None = None
+    ) -> Page:
+        """Make one call, or some for smaller pages where Stripe cannot give one of this size.
 
-        :param max_wait: seconds to wait for the call limit. Once a call was made, the calls that
-            finding the page takes besides may take their time.
+        :param asked: page cursor and filters; those of the resource are added.
+        :param max_wait: seconds to wait for the call limit.
+        :raises StripeError: the request failed, or the answer is no page of a list.
         """
-        while self._more:
-            if self._newest is None:
-                page, self._more = self._first(max_wait)
-            else:
-                page, self._more = self._after(self._newest, max_wait)
-            self._newest = page[-1]["id"] if page else self._newest
-            if fresh := self._fresh(page):
-                return fresh
-            max_wait = None
-        return None
-
-    def created(self, item: Object) -> int:
-        """Return the second at which the object was added to its list."""
-        return int(item[self._feed.time_field])
-
-    def second_begins(self, items: list[Object], index: int) -> int:
-        """Return the index of the first item of the second of ``items[index]``."""
-        while index > 0 and self.created(items[index - 1]) == self.created(items[index]):
-            index -= 1
-        return max(index, 0)
-
-    def second_ends(self, items: list[Object], index: int) -> int:
-        """Return the index behind the last item of the second of ``items[index]``."""
-        second = self.created(items[index])
-        while index < len(items) and self.created(items[index]) == second:
-            index += 1
-        return index
-
-    def page(
-        self, *, max_wait: float | None = None, limit: int = _PAGE, **parameters: Any
-    ) -> tuple[list[Object], bool]:
-        """Make one call.
-
-        :return: the page, oldest first, and whether there is more in the direction of reading.
-        """
-        parameters = {"limit": limit, **dict(self._feed.always), **parameters}
-        try:
-            answer = self._client.get(self._feed.path, parameters, max_wait=max_wait)
-        except StripeNotFoundError as exc:
-            if self._feed.absent_hint is None:
-                raise
-            raise exc.with_hint(self._feed.absent_hint) from exc
-        page, more = answer.body.get("data"), answer.body.get("has_more") is True
+        answer = self._answer(asked, limit, max_wait)
+        self.request_id = answer.request_id
         if answer.date is None:
-            raise self._bad(
-                answer, "gave no Date header, and nothing is delivered without Stripe's clock"
-            )
-        if not self._is_page(page) or (more and not page):
-            raise self._bad(answer, f"gave no list of objects with id and {self._feed.time_field}")
-        cursors = (parameters.get("ending_before"), parameters.get("starting_after"))
-        if page and page[0]["id"] in cursors:
-            raise self._bad(answer, "gave the same page again, so it has no end")
-        self.date, self.request_id = self.date or answer.date, answer.request_id
-        return page[::-1], more
-
-    def _first(self, max_wait: float | None) -> tuple[list[Object], bool]:
-        if self.last_id is not None:
-            return self._after(self.last_id, max_wait)
-        page, more = self.page(max_wait=max_wait)
-        # Where the newest page reaches back behind the position, it is the whole answer.
-        if not more or self.created(page[0]) < self._floor:
-            return page, False
-        return self._restart(page)
-
-    def _after(self, anchor: str, max_wait: float | None) -> tuple[list[Object], bool]:
-        """Return the page on the newer side of an object.
-
-        Where the object was deleted, return a page from which reading can go on.
-        """
-        try:
-            page = self.page(max_wait=max_wait, ending_before=anchor)
-        except StripeInvalidRequestError as exc:
-            self._count_lost(exc, "ending_before")
-            self.last_id = None
-            return self._restart()
-        self._lost = 0
+            raise self.bad("gave no Date header, and nothing is delivered without Stripe's clock")
+        self._compare_clocks(answer.date, answer.asked)
+        data, more = answer.body.get("data"), answer.body.get("has_more")
+        if type(more) is not bool:
+            raise self.bad(f"gave has_more {more!r:.20}, which must be true or false")
+        if not isinstance(data, list) or not _have_ids(data):
+            raise self.bad("gave no list of objects with ids in data")
+        now, latest = sorted((answer.date, answer.asked))
+        page = Page(self._items(data[::-1]), more, now, latest)
+        self._check(page, asked)
+        if answer.inner_lists:
+            _warn_of_inner_lists(data)
         return page
 
-    def _restart(self, newest: list[Object] | None = None) -> tuple[list[Object], bool]:
-        """Find where to resume: at the newest object before the floor, else at the oldest page."""
-        if self._floor > 0:
-            page, _ = self.page(limit=1, **{"created[lt]": self._floor})
-            if page:
-                return page, True
-        return self._oldest(*((newest, True) if newest else self.page()))
-
-    def _oldest(self, page: list[Object], more: bool) -> tuple[list[Object], bool]:
-        """Find the oldest page by halving the time: no list can be read from its old end."""
-        # Objects before the floor have only just appeared, and are not old enough then.
-        low = self._floor
-        while more and self.created(page[0]) >= low:
-            middle = (low + self.created(page[0])) // 2
-            if middle == self.created(page[0]):
-                # Everything older was created in this very second.
-                page, more = self._step_back(page)
-                continue
-            older, older_more = self.page(**{"created[lt]": middle + 1})
-            if older:
-                page, more = older, older_more
-            else:
-                low = middle + 1
-        return page, bool(page)
-
-    def _step_back(self, page: list[Object]) -> tuple[list[Object], bool]:
-        """Return the page on the older side, or the page itself where it is the oldest."""
+    def _answer(self, asked: dict[str, Any], limit: int, max_wait: float | None) -> Response:
+        size = min(limit, self._limit)
         try:
-            older, more = self.page(starting_after=page[0]["id"])
-        except StripeInvalidRequestError as exc:
-            self._count_lost(exc, "starting_after")
-            return self.page()
-        return (older, more) if older else (page, False)
-
-    def _count_lost(self, exc: StripeInvalidRequestError, param: str) -> None:
-        """Let a deleted page cursor pass, but not for ever; any other error is the caller's."""
-        self._lost += 1
-        gone = exc.code == "resource_missing" and exc.param in (None, param)
-        if not gone or self._lost > _MAX_LOST:
-            raise exc
-
-    def _fresh(self, page: list[Object]) -> list[Object]:
-        """Drop objects that were returned already: after a restart pages overlap."""
-        fresh = []
-        for item in page:
-            second = self.created(item)
-            if second < self._floor:
-                self.last_id = item["id"]
+            return self._ask(asked, size, max_wait=max_wait)
+        except StripeNotFoundError as exc:
+            if self._resource.absent_hint is None or not exc.type:
+                raise
+            raise exc.with_hint(self._resource.absent_hint) from exc
+        except StripeError as exc:
+            if not _is_too_much(exc) or size // 2 < _LEAST_PAGE:
+                raise
+            error = exc
+        # All smaller pages together may take the time of one answer.
+        end = time.monotonic() + self._client.timeout
+        while (size := size // 2) >= _LEAST_PAGE and (left := end - time.monotonic()) > 0:
+            try:
+                answer = self._ask(asked, size, tries=1, timeout=left)
+            except StripeError as exc:
+                if not _is_too_much(exc):
+                    raise
+                error = exc
                 continue
-            if second > self._floor:
-                self._floor, self._returned = second, set()
-            if item["id"] not in self._returned:
-                self._returned.add(item["id"])
-                fresh.append(item)
-        return fresh
+            _log.warning(
+                "%s gave no page of %d objects (%s); going on with pages of %d.",
+                self._resource.path,
+                min(limit, self._limit),
+                error,
+                size,
+            )
+            self._limit = size
+            return answer
+        raise error
 
-    def _bad(self, answer: Response, what: str) -> StripeConnectionError:
+    def _ask(self, asked: dict[str, Any], limit: int, **options: Any) -> Response:
+        parameters = {"limit": limit, **dict(self._resource.always), **asked}
+        return self._client.get(self._resource.path, parameters, **options)
+
+    def _items(self, data: list[Object]) -> list[Item]:
+        """Date the objects, oldest first."""
+        name = self._resource.time_field
+        items = [Item(raw["id"], raw.get(name), raw) for raw in data]  # type: ignore[arg-type]
+        if {type(item.second) for item in items} <= {int}:
+            return items
+        return self._dated_by_neighbours(items)
+
+    def _dated_by_neighbours(self, items: list[Item]) -> list[Item]:
+        undated = [item.id for item in items if type(item.second) is not int]
+        if self._dated:
+            _log.warning(
+                "%d objects of %s have no %s and take their neighbour's place in time: %s",
+                len(undated),
+                self._resource.path,
+                self._resource.time_field,
+                ", ".join(undated[:5]),
+            )
+        known = [item.second for item in items if type(item.second) is int]
+        second = self.second or (min(known) if known else 0)
+        whole = []
+        for item in items:
+            second = item.second if type(item.second) is int else second
+            whole.append(item._replace(second=second))
+        return whole
+
+    def _check(self, page: Page, asked: dict[str, Any]) -> None:
+        """Refuse a page that does not answer what was asked."""
+        if not page.items:
+            if page.more:
+                raise self.bad("gave an empty page and says that there is more")
+            return
+        cursor = asked.get("ending_before") or asked.get("starting_after")
+        if cursor and cursor in [item.id for item in page.items]:
+            raise self.bad("gave the object of the page cursor again, so it has no end")
+        if not self._dated:
+            return
+        name = self._resource.time_field
+        dated = [item.second for item in page.items if type(item.raw.get(name)) is int]
+        low, high = asked.get("created[gte]"), asked.get("created[lt]")
+        if dated and (
+            (low is not None and min(dated) < low) or (high is not None and max(dated) >= high)
+        ):
+            raise self.bad("gave objects of another time than was asked for")
+        if dated != sorted(dated):
+            # Some objects that are out of place are read as they stand, and dates in the future
+            # say nothing about the order; but a page that runs the other way is refused.
+            past = [second for second in dated if second <= page.latest]
+            rises = sum(newer > older for older, newer in pairwise(past))
+            falls = sum(newer < older for older, newer in pairwise(past))
+            if falls > 2 * rises + max(2, len(past) // 10):
+                raise self.bad("gave a page that is not newest first")
+
+    def _compare_clocks(self, theirs: int, ours: int) -> None:
+        """Say once that two clocks differ, as what is delivered goes by the earlier one."""
+        host = self._client.base_url
+        if abs(theirs - ours) > FUTURE and host not in _told:
+            _told.add(host)
+            _log.warning(
+                "The clock of %s says %s, this host's %s: objects are delivered by the earlier "
+                "one, so set the wrong one right.",
+                host,
+                iso(theirs),
+                iso(ours),
+            )
+
+    def bad(self, what: str) -> StripeConnectionError:
+        """Return the error of an answer that no list of Stripe gives."""
         return StripeConnectionError(
-            f"GET {self._feed.path} {what}: check what answers at the connection's host.",
-            request_id=answer.request_id,
+            f"GET {self._resource.path} {what}: check what answers at {self._client.base_url}.",
+            request_id=self.request_id,
             retryable=True,
         )
 
-    def _is_page(self, page: Any) -> TypeGuard[list[Object]]:
-        return isinstance(page, list) and all(
-            isinstance(item, dict)
-            and isinstance(item.get("id"), str)
-            and type(item.get(self._feed.time_field)) is int
-            for item in page
-        )
+
+def _have_ids(data: list[Any]) -> bool:
+    """Tell whether all of these are objects with an id."""
+    if not {type(raw) for raw in data} <= {dict}:
+        return False
+    ids = [raw.get("id") for raw in data]
+    return {type(id) for id in ids} <= {str} and all(ids)
+
+
+def _is_too_much(error: StripeError) -> bool:
+    """Tell whether a smaller page may succeed: Stripe failed on its side, or took too long."""
+    return isinstance(error, StripeServerError) or getattr(error, "timed_out", False)
+
+
+def _warn_of_inner_lists(data: list[Object]) -> None:
+    """Say which objects carry a list that Stripe has cut off, which it does at 10."""
+    for raw in data:
+        for name, value in raw.items():
+            if not (isinstance(value, dict) and value.get("has_more") is True):
+                continue
+            inner, total = value.get("data"), value.get("total_count")
+            there = len(inner) if isinstance(inner, list) else 0
+            missing = f"{total - there}" if isinstance(total, int) else "an unknown number"
+            _log.warning(
+                "%s holds %d of its %s, and %s are missing: read them all with hook.list(%r).",
+                raw["id"],
+                there,
+                name,
+                missing,
+                value.get("url"),
+            )

@@ -1,33 +1,40 @@
-"""Read a feed: what is new since a position, and what is in a window, oldest first.
+"""Read a feed: what is new since a position, what is in a window, what a range of time holds.
 
 Stripe lists newest first, dates objects to the whole second, shows some of them seconds late, and
-refuses a page cursor whose object was deleted. So a position is a *time*, and the id beside it only
-saves calls. Only what is ``min_age`` seconds old is delivered, and a batch ends only between two
-seconds.
+refuses a page cursor whose object was deleted. A position is therefore what was delivered last: its
+id, behind which everything is new, and its second, for when that object is deleted. Only what is
+``min_age`` seconds old is delivered, and a batch ends only between two seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from airflow_provider_stripe_lite.core import clock
+from airflow_provider_stripe_lite.core.batches import Batch, GrowingBatch, Take
 from airflow_provider_stripe_lite.core.client import StripeClient
-from airflow_provider_stripe_lite.core.pages import FeedReader, Object
-from airflow_provider_stripe_lite.core.resources import RESOURCES, Resource
-from airflow_provider_stripe_lite.core.window import Position, Window, end_of, start_of
-from airflow_provider_stripe_lite.errors import RateLimitWait, StripeInputError
+from airflow_provider_stripe_lite.core.feed_reader import MAX_LOST, FeedReader, is_gone
+from airflow_provider_stripe_lite.core.lists import feed_list
+from airflow_provider_stripe_lite.core.pages import NEIGHBOURS, Item, Object, Page, Pages
+from airflow_provider_stripe_lite.core.resources import Resource
+from airflow_provider_stripe_lite.core.times import FIRST, FUTURE, iso
+from airflow_provider_stripe_lite.core.window import Position, Window, end_of, is_empty, start_of
+from airflow_provider_stripe_lite.errors import (
+    RateLimitWait,
+    StripeInputError,
+    StripeInvalidRequestError,
+)
 
 __all__ = [
     "MAX_ITEMS",
     "MIN_AGE",
     "POLL_SECONDS",
-    "Batch",
-    "feed_named",
     "newest_before",
     "poll",
+    "poll_window",
     "read",
+    "read_list",
     "reread",
     "too_fast",
     "whole_number",
@@ -36,38 +43,6 @@ __all__ = [
 MIN_AGE, MAX_ITEMS = 60, 1000
 # One poll of a trigger in 120 s: 21,600 calls a month.
 POLL_SECONDS = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one poll found.
-
-    :param items: objects as Stripe sent them, oldest first.
-    :param position: where the next poll goes on.
-    :param more: whether objects that are old enough were left for the next poll.
-    :param request_id: ``req_…`` of the last answer.
-    """
-
-    items: list[Object]
-    position: Position
-    more: bool = False
-    request_id: str | None = field(default=None, compare=False)
-
-
-def feed_named(name: object) -> Resource:
-    """Look a feed up.
-
-    :raises StripeInputError: there is none of that name.
-    """
-    feed = RESOURCES.get(name) if isinstance(name, str) else None
-    if feed is None:
-        similar = get_close_matches(name, RESOURCES, 3, 0.4) if isinstance(name, str) else []
-        similar = similar or ["customer", "charge", "event"]
-        raise StripeInputError(
-            f"feed must be one of the {len(RESOURCES)} names of Stripe's lists, such as "
-            f"{', '.join(similar)}, got {name!r:.60}."
-        )
-    return feed
 
 
 def whole_number(name: str, value: Any, least: int) -> int:
@@ -92,55 +67,88 @@ def too_fast(name: str, seconds: float) -> str:
 
 def poll(
     client: StripeClient,
-    feed: str,
+    resource: Resource,
     position: Position,
     *,
+    take: Take = lambda raw: raw,
     min_age: int = MIN_AGE,
     max_items: int = MAX_ITEMS,
     max_wait: float | None = None,
 ) -> Batch:
-    """Return what was created since a position and is old enough.
+    """Return what is new since a position and old enough.
 
-    A poll costs one call where nothing is new, and ⌈N/100⌉ for N new objects (one more where the
-    object of the position was deleted).
+    A poll costs one call where nothing is new, and ⌈N/100⌉ for N new objects; some more where no
+    object is known that is older, or the position's was deleted.
 
-    :param feed: a key of ``RESOURCES``.
-    :param min_age: seconds an object must be old, by Stripe's clock; an object that Stripe shows
-        later than that is missed.
+    :param resource: the list, see :func:`~airflow_provider_stripe_lite.core.lists.feed_list`.
+    :param take: what the batch keeps of each object.
+    :param min_age: seconds an object must be old, at least one, by the earlier of Stripe's clock
+        and this host's: an object that Stripe shows later than that is missed.
     :param max_items: the largest batch; only the objects of one second may exceed it, as they stay
         together.
     :param max_wait: seconds to wait for the call limit. Where they are over in the middle, the
         batch is what is complete by then.
-    :raises StripeInputError: an argument cannot be used; no request was sent.
+    :raises StripeInputError: an argument cannot be used, and no request was sent; or the position
+        lies in the future, or so far back that Stripe has forgotten what came behind it.
     :raises RateLimitWait: the call limit has no free slot within ``max_wait``; nothing was read.
     :raises StripeError: a request failed; nothing is lost, as the position has not moved.
     """
-    min_age = whole_number("min_age", min_age, 0)
+    min_age = max(1, whole_number("min_age", min_age, 0))
     max_items = whole_number("max_items", max_items, 1)
-    reader = FeedReader(client, feed_named(feed), position)
-    items: list[Object] = []
-    wait = max_wait
+    reader = FeedReader(client, resource, position, judge=_judge(resource, position))
+    batch, wait, looked = GrowingBatch(position, take), max_wait, position.looked
     while True:
         try:
             page = reader.next_page(wait)
-        except RateLimitWait as exc:
-            end = reader.second_begins(items, len(items) - 1)
-            if not end:
-                raise exc
-            return _cut(reader, items, end)
-        if page is None:
-            return _whole(reader, items, min_age)
-        bound = reader.date - min_age
-        fresh = [item for item in page if reader.created(item) < bound]
-        items += fresh
-        if len(items) > max_items:
-            end = reader.second_begins(items, max_items) or reader.second_ends(items, 0)
-            if end < len(items):
-                return _cut(reader, items, end)
-        if len(fresh) < len(page):
-            return _whole(reader, items, min_age)
+        except RateLimitWait:
+            if not (end := batch.end(max_items)):
+                raise
+            return batch.upto(end, reader, looked)
+        if page is not None:
+            batch.add(page, page.now - min_age, more=reader.more)
+        if page is None or batch.whole or len(batch) >= max_items:
+            end = batch.end(max_items)
+            if batch.whole and reader.is_alive and page is not None:
+                looked = max(looked or 0, page.now)
+            if batch.whole or end:
+                return batch.upto(end, reader, looked)
         # A wait may end the batch here, if complete seconds can be delivered instead.
-        wait = max_wait if reader.second_begins(items, len(items) - 1) else None
+        wait = max_wait if max_wait is not None and batch.end(max_items) else None
+
+
+def poll_window(
+    client: StripeClient,
+    resource: Resource,
+    position: Position,
+    *,
+    min_age: int = MIN_AGE,
+    max_wait: float | None = None,
+) -> Batch:
+    """Return, without any object, the end of all that is new since a position and old enough.
+
+    This is one call: nothing but the end is read. The batch has no items, and its position is the
+    one given where nothing is new.
+
+    :raises StripeError: see :func:`poll`, whose arguments these are.
+    """
+    min_age = max(1, whole_number("min_age", min_age, 0))
+    reader = FeedReader(client, resource, position, judge=_judge(resource, position))
+    page = reader.before(int(clock.now()) - min_age, max_wait)
+    old = [item for item in page.items if item.second < page.now - min_age]
+    if page.items and not old:
+        # This host's clock is ahead of Stripe's, and all of the page is younger than it seemed.
+        page = reader.before(page.now - min_age)
+        old = page.items
+    ids = [item.id for item in page.items]
+    if position.last_id in ids:
+        new = len(old) > ids.index(position.last_id) + 1
+    else:
+        new = bool(old) and old[-1].second >= position.before
+    looked = max(position.looked or 0, page.now)
+    end = Position(position.before, position.last_id, looked)
+    if new:
+        end = Position(max(position.before, old[-1].second + 1), old[-1].id, looked)
+    return Batch([], end, request_id=reader.request_id)
 
 
 def read(client: StripeClient, window: Window) -> Iterator[Object]:
@@ -148,45 +156,133 @@ def read(client: StripeClient, window: Window) -> Iterator[Object]:
 
     One page is in memory at a time.
     """
-    return _until(_reader(client, window), end_of(window).before)
+    resource = feed_list(window["feed"], window["types"])
+    start, end = start_of(window), end_of(window)
+    if is_empty(window):
+        return
+    _refuse_forgotten("A window", resource, end.before, int(clock.now()))
+    reader = FeedReader(client, resource, start, expected=end.last_id is not None)
+    beyond = list[Item]()
+    while page := reader.next_page():
+        items = [*beyond, *page.items]
+        length = next((at for at, item in enumerate(items, 1) if item.id == end.last_id), 0)
+        if length:
+            yield from (item.raw for item in items[:length])
+            return
+        # Where the last object was deleted, the window ends behind the last one of its time: what
+        # stands before that one was delivered with it, whatever its date says.
+        length = max(
+            (at for at, item in enumerate(items, 1) if item.second < end.before), default=0
+        )
+        yield from (item.raw for item in items[:length])
+        beyond = items[length:]
+        if sum(item.second <= page.latest for item in beyond) > NEIGHBOURS:
+            return
 
 
-def reread(client: StripeClient, window: Window) -> Batch:
-    """Return the objects of a window as the batch that a poll made of them."""
-    reader, end = _reader(client, window), end_of(window)
-    return Batch(list(_until(reader, end.before)), end, request_id=reader.request_id)
+def reread(client: StripeClient, window: Window, take: Take) -> list[Any]:
+    """Return what a poll took of the objects of a window."""
+    return [take(raw) for raw in read(client, window)]
 
 
-def newest_before(client: StripeClient, feed: str, before: int) -> tuple[int | None, int]:
-    """Return the second of the newest object older than ``before``, and Stripe's clock.
+def read_list(
+    client: StripeClient, resource: Resource, *, is_feed: bool, first: int | None, end: int | None
+) -> Iterator[Object]:
+    """Return the objects of a list, of a feed oldest first, else as Stripe gives them.
+
+    One page is in memory at a time, and the calls are one more than the pages. Where a feed has
+    nothing older than ``first``, up to ten pages are, and finding its old end takes some more.
+
+    :param resource: the list with its parameters, see
+        :func:`~airflow_provider_stripe_lite.core.lists.list_named`.
+    :param first: epoch second from which on objects are read, or None.
+    :param end: epoch second before which they are, or None.
+    """
+    if not is_feed:
+        yield from _newest_first(client, resource, first, end)
+        return
+    start = Position(first or 0)
+    judge = _judge(resource, start, "created_gte")
+    reader = FeedReader(client, resource, start, until=end, ranged=True, judge=judge)
+    while page := reader.next_page():
+        for item in page.items:
+            if end is None or item.second < end:
+                yield item.raw
+
+
+def newest_before(client: StripeClient, resource: Resource, before: int) -> tuple[int | None, int]:
+    """Return the second of the newest object older than ``before``, and the earlier clock.
 
     This is one call, which never waits for the call limit.
     """
-    reader = FeedReader(client, feed_named(feed), Position(before))
-    page, _ = reader.page(max_wait=0, limit=1, **{"created[lt]": before})
-    return (reader.created(page[0]) if page else None), reader.date
+    page = Pages(client, resource).get({"created[lt]": before}, limit=1, max_wait=0)
+    return (page.items[-1].second if page.items else None), page.now
 
 
-def _reader(client: StripeClient, window: Window) -> FeedReader:
-    return FeedReader(client, feed_named(window["feed"]), start_of(window))
-
-
-def _until(reader: FeedReader, end: int) -> Iterator[Object]:
-    while (page := reader.next_page()) is not None:
-        if reader.created(page[-1]) >= end:
-            yield from (item for item in page if reader.created(item) < end)
+def _newest_first(
+    client: StripeClient, resource: Resource, first: int | None, end: int | None
+) -> Iterator[Object]:
+    pages = Pages(client, resource, dated=False)
+    asked = {"created[gte]": first, "created[lt]": end}
+    page = pages.get(asked)
+    while True:
+        yield from (item.raw for item in reversed(page.items))
+        if not page.more:
             return
-        yield from page
+        page = _behind(pages, page, asked)
 
 
-def _cut(reader: FeedReader, items: list[Object], end: int) -> Batch:
-    """Return the batch ``items[:end]``; the rest is left for the next poll."""
-    position = Position(reader.created(items[end]), items[end - 1]["id"])
-    return Batch(items[:end], position, True, reader.request_id)
+def _behind(pages: Pages, page: Page, asked: dict[str, Any]) -> Page:
+    """Return the page on the older side; where its oldest object was deleted, the next one leads.
+
+    :raises StripeInvalidRequestError: none of its objects is known any more.
+    """
+    error, known = None, {item.id for item in page.items}
+    for item in page.items[:MAX_LOST]:
+        try:
+            older = pages.get({"starting_after": item.id, **asked})
+        except StripeInvalidRequestError as exc:
+            if not is_gone(exc):
+                raise
+            error = exc
+            continue
+        # Behind another object than the oldest one come some that are known.
+        items = [one for one in older.items if one.id not in known]
+        if items:
+            return older._replace(items=items)
+    if error is not None:
+        raise error
+    return page._replace(items=[], more=False)
 
 
-def _whole(reader: FeedReader, items: list[Object], min_age: int) -> Batch:
-    """Return the batch of everything that is old enough."""
-    before = max(reader.date - min_age, reader.start.before)
-    position = Position(before, items[-1]["id"] if items else reader.last_id)
-    return Batch(items, position, False, reader.request_id)
+def _judge(
+    resource: Resource, position: Position, name: str = "start_from"
+) -> Callable[[Page], None]:
+    """Return what refuses a position by the clocks of the first answer.
+
+    :param name: of the argument that the position comes from.
+    """
+    # A position with an object may be old because nothing came since.
+    since = 0 if position.last_id else position.looked or position.before
+
+    def judge(page: Page) -> None:
+        if position.before > page.latest + FUTURE:
+            raise StripeInputError(
+                f"{name} lies in the future, at {iso(position.before)}, as it is "
+                f"{iso(page.latest)} now: nothing could be delivered until then. Set the clock "
+                "right that made it, and begin anew at a past time."
+            )
+        _refuse_forgotten(name, resource, since, page.now)
+
+    return judge
+
+
+def _refuse_forgotten(name: str, resource: Resource, since: int, now: int) -> None:
+    """Refuse to read on from a time of which Stripe has dropped objects since."""
+    days = resource.kept_days
+    if days is not None and FIRST < since < now - days * 86_400:
+        raise StripeInputError(
+            f"{name} must not lie more than {days} days back, as Stripe keeps no "
+            f"{resource.object} longer, got {iso(since)}: what came since then may be gone. Begin "
+            "at a later time."
+        )

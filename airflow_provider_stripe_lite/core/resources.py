@@ -7,7 +7,7 @@ which API version is public: https://docs.stripe.com/changelog
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 __all__ = ["DEFAULT_API_VERSION", "RESOURCES", "FeedName", "Field", "Resource"]
 
@@ -84,18 +84,20 @@ class Resource:
     :param path: of the list; an object's own path is this and its id.
     :param dashboard: the dashboard's page for it, or "" where none is known.
     :param fields: the documented output fields; none means the object as Stripe sent it.
-    :param always: parameters without which the list would hide something.
+    :param always: parameters of every request: without them the list would hide something.
     :param time_field: the field of an object that the filter ``created`` means.
     :param absent_hint: what to say where Stripe does not know the list.
+    :param kept_days: for so many days Stripe keeps an object in the list; None means for good.
     """
 
     object: str
     path: str
     dashboard: str = ""
     fields: tuple[Field, ...] = ()
-    always: tuple[tuple[str, str], ...] = ()
+    always: tuple[tuple[str, Any], ...] = ()
     time_field: str = "created"
     absent_hint: str | None = None
+    kept_days: int | None = None
 
 
 def _field(name: str, *paths: str, kind: Literal["", "id", "time", "text"] = "") -> Field:
@@ -190,6 +192,17 @@ _CHECKOUT_SESSION = (
     _field("payment_status"),
     _field("status"),
 )
+_EVENT = (
+    _field("id"),
+    _field("type"),
+    _field("created", kind="time"),
+    _field("account"),
+    _field("api_version"),
+    _field("object_type", "data.object.object"),
+    # The object of an event such as invoice.upcoming has no id.
+    _field("object_id", "data.object.id"),
+    _field("previous_attributes", "data.previous_attributes"),
+)
 _NO_ORDERS = (
     "Stripe has removed the Orders API: the last API version that has it is 2020-08-27 (later "
     'ones, from 2022-08-01 on, have not), so use feed="checkout.session", or api_version '
@@ -214,7 +227,7 @@ RESOURCES: dict[str, Resource] = {
         Resource("credit_note", "/v1/credit_notes"),
         Resource("customer", "/v1/customers", "customers", _CUSTOMER),
         Resource("dispute", "/v1/disputes", "disputes"),
-        Resource("event", "/v1/events", "events"),
+        Resource("event", "/v1/events", "events", _EVENT, kept_days=30),
         Resource("file", "/v1/files"),
         Resource("file_link", "/v1/file_links"),
         Resource("forwarding.request", "/v1/forwarding/requests"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict, cast
 
+from airflow_provider_stripe_lite.core.times import iso
 from airflow_provider_stripe_lite.errors import StripeInputError
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "behind",
     "checked",
     "end_of",
-    "first_second",
     "is_empty",
     "refuse_foreign",
     "start_of",
@@ -28,8 +27,9 @@ __all__ = [
 class Window(TypedDict):
     """A stretch of a feed as JSON, read with ``StripeHook().read(window)``.
 
-    Times are ISO 8601 in UTC; a window holds what was created from ``created_gte`` on and before
-    ``created_lt``, as in Stripe's own filter of that name.
+    It holds what the list shows behind the object ``after``, up to the object ``last``; where one
+    of them was deleted, or none is known, the times count in its place: ISO 8601 in UTC, with the
+    meaning of Stripe's own filters of those names.
 
     :ivar feed: Stripe's ``object`` value of what the list holds.
     :ivar types: the event types of an event feed, else None.
@@ -57,15 +57,18 @@ class Window(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Say that everything created before a second has been delivered.
+    """Say what of a feed has been delivered.
 
-    :param before: epoch second.
-    :param last_id: the last object delivered, behind which reading can go on. The object may be
-        deleted, so the second alone must do.
+    :param before: epoch second: everything created before it has been.
+    :param last_id: the last object delivered. While it lives, all that the list shows behind it is
+        new, whatever its date says; the second serves where the object was deleted.
+    :param looked: epoch second at which the list was last read to its end; it is no part of what
+        makes two positions equal.
     """
 
     before: int
     last_id: str | None = None
+    looked: int | None = field(default=None, compare=False)
 
 
 class Source(NamedTuple):
@@ -75,21 +78,23 @@ class Source(NamedTuple):
     :param stripe_conn_id: id of the connection.
     :param stripe_account: ``acct_…``, or a short hash of the key's own account, or None.
     :param livemode: whether the key is a live one; None where the key does not tell.
+    :param types: the event types of an event feed, else None.
     """
 
     feed: str
     stripe_conn_id: str
     stripe_account: str | None
     livemode: bool | None
+    types: list[str] | None = None
 
 
 def stretch(source: Source, start: Position, end: Position, count: int | None) -> Window:
     """Return the stretch of a feed between two positions."""
     return Window(
         feed=source.feed,
-        types=None,
-        created_gte=_iso(start.before),
-        created_lt=_iso(end.before),
+        types=source.types,
+        created_gte=iso(start.before),
+        created_lt=iso(end.before),
         after=start.last_id,
         last=end.last_id,
         stripe_conn_id=source.stripe_conn_id,
@@ -138,7 +143,7 @@ def behind(window: Window) -> Window:
 
 def is_empty(window: Window) -> bool:
     """Tell whether the stretch has no length."""
-    return window["created_gte"] == window["created_lt"]
+    return start_of(window) == end_of(window)
 
 
 def checked(value: Any, what: str = "window", remedy: str = "") -> Window:
@@ -150,7 +155,11 @@ def checked(value: Any, what: str = "window", remedy: str = "") -> Window:
     """
     if isinstance(value, Mapping) and Window.__annotations__.keys() <= value.keys():
         bounds, ids = (value["created_gte"], value["created_lt"]), (value["after"], value["last"])
-        if _are_times(bounds) and all(isinstance(item, str | None) for item in ids):
+        types = value["types"]
+        typed = types is None or (
+            isinstance(types, list) and all(isinstance(name, str) for name in types)
+        )
+        if typed and _are_times(bounds) and all(isinstance(item, str | None) for item in ids):
             return cast("Window", {name: value[name] for name in Window.__annotations__})
     raise StripeInputError(
         f'{what} must be what a sensor with returns="window" returned, got {value!r:.80}. '
@@ -158,38 +167,9 @@ def checked(value: Any, what: str = "window", remedy: str = "") -> Window:
     )
 
 
-def first_second(start_from: str | datetime, now: datetime) -> int:
-    """Return the epoch second where reading begins, 0 for a time before 1970.
-
-    :param start_from: ``"now"``, ``"beginning"``, or a date-time (ISO 8601; UTC where it has no
-        offset).
-    :param now: what ``"now"`` stands for.
-    :raises StripeInputError: something else.
-    """
-    if start_from == "beginning":
-        return 0
-    start: object = now if start_from == "now" else start_from
-    if isinstance(start, str):
-        with contextlib.suppress(ValueError):
-            start = datetime.fromisoformat(start.strip())
-    if isinstance(start, datetime):
-        with contextlib.suppress(ValueError, OverflowError):
-            aware = start if start.tzinfo else start.replace(tzinfo=UTC)
-            # The time in UTC must be one that a window can hold.
-            return max(0, int(aware.astimezone(UTC).timestamp()))
-    raise StripeInputError(
-        'start_from must be "now", "beginning" or a date-time such as 2026-01-31T00:00:00Z, '
-        f"got {start!r:.60}."
-    )
-
-
 def _epoch(time: str) -> int:
     at = datetime.fromisoformat(time)
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
-
-
-def _iso(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).isoformat()
 
 
 def _are_times(values: tuple[Any, ...]) -> bool:

@@ -7,7 +7,9 @@ core refuses one in tests/core/test_bad_input.py.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -98,16 +100,38 @@ def test_a_bad_sensor_is_refused_in_the_dag_file(arguments: dict[str, Any], word
         StripeNewObjectSensor(**({"task_id": "new", "feed": "customer"} | arguments))
 
 
-@pytest.mark.parametrize("start_from", ["", "yesterday", "2026-13-01", "{{ none }}", 5, None])
+NO_TIME = '^start_from must be "now", "beginning" or a date-time'
+OTHER_CENTURY = "^start_from must be a time between 2010 and 2100, got .*seconds since 1970"
+
+
+@pytest.mark.parametrize(
+    ("start_from", "words"),
+    [
+        ("", NO_TIME),
+        ("yesterday", NO_TIME),
+        ("2026-13-01", NO_TIME),
+        ("{{ none }}", NO_TIME),
+        (None, NO_TIME),
+        (True, NO_TIME),
+        (5, OTHER_CENTURY),
+        (-1.5, OTHER_CENTURY),
+        ("2009-12-31", OTHER_CENTURY),
+        # These are milliseconds.
+        (NOW * 1000, OTHER_CENTURY),
+        (NOW + 601, "^start_from must not lie in the future"),
+        (date(2026, 2, 3), "^start_from must not lie in the future"),
+        ("2026-02-02T02:51:00Z", "^start_from must not lie in the future"),
+    ],
+)
 def test_a_bad_start_is_refused_before_any_request(
-    dag: DAG, stripe: FakeStripe, start_from: Any
+    dag: DAG, stripe: FakeStripe, start_from: Any, words: str
 ) -> None:
     """start_from may be a template, so it is looked at when it is rendered."""
     with dag:
         StripeNewCustomerSensor(task_id="new", start_from=start_from, timeout=0, retries=2)
     (error,) = Run(dag, NOW).go().errors
     assert isinstance(error, StripeInputError)
-    assert 'start_from must be "now", "beginning" or a date-time' in str(error)
+    assert re.search(words, str(error))
     assert stripe.calls == []
 
 
@@ -130,6 +154,9 @@ def test_a_variable_that_is_no_cursor_is_refused(
 # --- Bad answers
 
 
+NAMED = {"error": {"type": "invalid_request_error", "message": f"The key {KEY} may not"}}
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -137,6 +164,7 @@ def test_a_variable_that_is_no_cursor_is_refused(
         {"truncate": "json"},
         {"drop": True},
         {"redirect": "https://evil.example/"},
+        {"status": 403, "body": NAMED, "saved": False},
         {"status": 403, "body": {"error": {"message": f"The key {KEY} may not"}}, "saved": False},
     ],
     ids=repr,
@@ -165,13 +193,17 @@ def test_a_bad_answer_is_one_sentence_without_the_key(
 
 def test_redirects_are_not_followed(stripe: FakeStripe) -> None:
     """The key is sent to the connection's host and to no other, whatever that answers."""
+    hook = StripeHook()
+    hook.get_conn()._sleep = lambda seconds: None
     with FakeStripe() as elsewhere:
         stripe.fault(path="/v1/", redirect=f"{elsewhere.url}/v1/customers", every=1)
         with pytest.raises(StripeError, match="redirects are not followed"):
-            StripeHook().get_customer("cus_1")
+            hook.get_customer("cus_1")
         with pytest.raises(StripeError, match="redirects are not followed"):
-            StripeHook().create_customer()
+            hook.create_customer()
         assert elsewhere.calls == []
+    # A redirect is nothing that Stripe says, so both were tried again.
+    assert len(stripe.calls) == 10
 
 
 # --- The key

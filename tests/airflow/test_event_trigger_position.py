@@ -33,7 +33,7 @@ def test_the_position_is_saved_when_the_event_is_stored(
                 assert start_of(supervisor.state) == Position(NOW, None)
                 running.store()
                 await until(lambda: is_empty(supervisor.state))
-                assert start_of(supervisor.state) == Position(NOW + 40, made[-1])
+                assert start_of(supervisor.state) == Position(NOW + 1, made[-1])
 
     run(main())
 

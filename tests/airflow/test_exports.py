@@ -19,6 +19,7 @@ EXPECTED = {
     "errors": {
         "RateLimitWait",
         "StripeAuthenticationError",
+        "StripeCardError",
         "StripeConnectionError",
         "StripeError",
         "StripeIdempotencyError",
@@ -43,6 +44,7 @@ EXPECTED = {
     "provider_info": {"get_provider_info"},
     "retry_policy": {"StripeRetryPolicy"},
     "sensors": {
+        "StripeEventSensor",
         "StripeNewChargeSensor",
         "StripeNewCustomerSensor",
         "StripeNewInvoiceItemSensor",

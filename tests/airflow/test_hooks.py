@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_stripe_lite.core.reading import poll
+from airflow_provider_stripe_lite.core.resources import RESOURCES
 from airflow_provider_stripe_lite.core.window import Position, Source, Window, refuse_foreign
 from airflow_provider_stripe_lite.errors import StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
@@ -107,10 +108,12 @@ def test_a_hook_s_client_can_poll(stripe: FakeStripe, clock: Clock) -> None:
     """Without a sensor: from a position to a batch and the next position."""
     made = stripe.add_many("customer", 3, created=NOW)
     clock.now += 100
-    batch = poll(StripeHook().get_conn(), "customer", Position(NOW))
+    customers = RESOURCES["customer"]
+    batch = poll(StripeHook().get_conn(), customers, Position(NOW))
     assert [item["id"] for item in batch.items] == made
     assert not batch.more
-    assert poll(StripeHook().get_conn(), "customer", batch.position).items == []
+    again = poll(StripeHook().get_conn(), customers, batch.position)
+    assert (again.items, again.position) == ([], batch.position)
 
 
 # --- The five methods

@@ -64,7 +64,8 @@ def test_a_retry_and_a_clear_have_the_same_key(
     run = Run(dag, NOW)
     # The server error is not kept by the key (nothing was executed), and Stripe says that a retry
     # is of no use.
-    fake.fault(method="POST", status=503, headers={"Stripe-Should-Retry": "false"})
+    body = {"error": {"type": "api_error", "message": "Not now."}}
+    fake.fault(method="POST", status=503, body=body, headers={"Stripe-Should-Retry": "false"})
     assert run.go().state("act") == "failed"
     fake.fault(method="POST", drop=True)
     assert run.clear("act").go().state("act") == "success"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
 import pytest
@@ -28,6 +29,10 @@ from tests.harness import Run
 from tests.helpers import NOW
 
 
+def later(seconds: float) -> StripeServerError:
+    return StripeServerError("down", status=503, retryable=True, retry_after=seconds)
+
+
 @pytest.mark.parametrize(
     ("error", "action", "wait"),
     [
@@ -39,6 +44,7 @@ from tests.helpers import NOW
         (StripeError("declined", status=402), RetryAction.FAIL, None),
         (StripeConnectionError("TLS"), RetryAction.FAIL, None),
         (RateLimitWait(12.5), RetryAction.RETRY, 12.5),
+        (RateLimitWait(1e9), RetryAction.RETRY, 3_600),
         (
             StripeRateLimitError("slow", status=429, retryable=True, retry_after=7),
             RetryAction.RETRY,
@@ -49,6 +55,10 @@ from tests.helpers import NOW
             RetryAction.RETRY,
             0,
         ),
+        (later(365 * 86_400), RetryAction.RETRY, 3_600),
+        (later(math.inf), RetryAction.RETRY, 3_600),
+        (later(math.nan), RetryAction.RETRY, 3_600),
+        (later(-5), RetryAction.RETRY, 0),
         (StripeRateLimitError("slow", status=429, retryable=True), RetryAction.DEFAULT, None),
         (StripeServerError("down", status=503, retryable=True), RetryAction.DEFAULT, None),
         (StripeConnectionError("timeout", retryable=True), RetryAction.DEFAULT, None),
@@ -63,6 +73,19 @@ def test_what_a_retry_is_worth(error: Exception, action: RetryAction, wait: floa
     assert decision.retry_delay == (None if wait is None else timedelta(seconds=wait))
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (StripeNotFoundError("none", status=404), "Stripe refused the request (404)"),
+        (StripeConnectionError("no certificate"), "not answered, and another try cannot mend that"),
+        (StripeReplayedError("saved", status=500), "Stripe repeats an error that it saved (500)"),
+    ],
+)
+def test_a_reason_is_true(error: Exception, reason: str) -> None:
+    """It stands in the task's log; who was not answered was not refused."""
+    assert StripeRetryPolicy().evaluate(error, 1, 3).reason == reason
+
+
 def test_the_policy_is_everybody_s_default() -> None:
     """All tasks have it, unless one says otherwise; and it can be kept in the database."""
     assert isinstance(
@@ -75,12 +98,15 @@ def test_the_policy_is_everybody_s_default() -> None:
     assert isinstance(StripeRetryPolicy.deserialize(policy.serialize()), StripeRetryPolicy)
 
 
+REFUSAL = {"error": {"type": "invalid_request_error", "message": "no"}}
+
+
 @pytest.mark.parametrize(("status", "tries"), [(401, 1), (403, 1), (404, 1), (400, 1)])
 def test_a_task_is_not_tried_again_in_vain(
     dag: DAG, stripe: FakeStripe, status: int, tries: int
 ) -> None:
     """With retries=3, a refusal still fails at once, after one request."""
-    stripe.fault(path="/v1/", status=status, body={"error": {"message": "no"}}, every=1)
+    stripe.fault(path="/v1/", status=status, body=REFUSAL, every=1)
     with dag:
         StripeGetCustomerOperator(task_id="act", customer_id="cus_1", retries=3)
     run = Run(dag, NOW).go()

@@ -35,11 +35,12 @@ def test_the_cursor_says_what_it_is(dag: DAG, stripe: FakeStripe, clock: Clock) 
         "v": 1,
         "run_id": run.run_id,
         "map_index": -1,
+        "looked": NOW + 100,
         "window": {
             "feed": "customer",
             "types": None,
             "created_gte": "2026-02-02T02:40:00+00:00",
-            "created_lt": "2026-02-02T02:40:40+00:00",
+            "created_lt": "2026-02-02T02:40:01+00:00",
             "after": None,
             "last": made[-1],
             "stripe_conn_id": "stripe_default",

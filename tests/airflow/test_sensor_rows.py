@@ -9,7 +9,6 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider_stripe_lite.core.resources import RESOURCES
-from airflow_provider_stripe_lite.core.window import Window
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.sensors import (
     StripeNewChargeSensor,
@@ -140,19 +139,48 @@ def test_subscriptions_come_with_those_that_were_canceled(
     assert {dict(call.query)["status"] for call in stripe.calls} == {"all"}
 
 
-def test_a_window_travels_by_reference(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
-    """returns="window" pushes no object; the hook reads the same objects at any later time."""
+def test_a_subscription_canceled_between_two_runs_comes_once(
+    dag: DAG, stripe: FakeStripe, clock: Clock
+) -> None:
+    """What was delivered while it ran does not come again; what was canceled unseen does come.
+
+    The list goes on from the canceled one, with one call, as it still shows it.
+    """
     with dag:
-        StripeNewChargeSensor(task_id="new", returns="window", **ONCE)
-    made = stripe.add_many("charge", 150, created=NOW, spread=9)
+        StripeNewObjectSensor(task_id="new", feed="subscription", **ONCE)
+    first = stripe.add("subscription", created=NOW)
     clock.now += 100
-    window = Run(dag, NOW).go().xcom("new")
-    assert set(window) == set(Window.__annotations__)
-    assert (window["feed"], window["count"], window["last"]) == ("charge", 150, made[-1])
-    stripe.add_many("charge", 20, created=int(clock.now))
+    assert ids(Run(dag, NOW).go().xcom("new")) == [first]
+    stored = stripe._stores[False, ""].get("subscription", first)
+    assert stored is not None
+    stored.fields = {"status": "canceled"}
+    stripe.calls.clear()
+    more = [
+        stripe.add("subscription", created=int(clock.now) + at, status=status)
+        for at, status in enumerate(("canceled", "active"))
+    ]
     clock.now += 100
-    for _ in range(2):
-        assert ids(StripeHook().read(window)) == made
+    rows = Run(dag, NOW + 1).go().xcom("new")
+    assert [(row["id"], row["status"]) for row in rows] == [
+        (more[0], "canceled"),
+        (more[1], "active"),
+    ]
+    assert len(stripe.calls) == 1
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_rows_can_be_stored_by_every_database(
+    dag: DAG, stripe: FakeStripe, clock: Clock, mode: Any
+) -> None:
+    """U+0000, which PostgreSQL has not, and half an emoji, which no UTF-8 has, are U+FFFD."""
+    with dag:
+        StripeNewCustomerSensor(task_id="new", fields="*", mode=mode, **ONCE)
+    metadata = {"half\ud83d": "a\x00b", "whole": "\U0001f642"}
+    stripe.add("customer", created=NOW, description="\udc00 \x00", metadata=metadata)
+    clock.now += 100
+    (row,) = Run(dag, NOW).go().xcom("new")
+    assert row["description"] == "\ufffd \ufffd"
+    assert row["metadata"] == {"half\ufffd": "a\ufffdb", "whole": "\U0001f642"}
 
 
 def test_the_link_opens_the_window_in_the_dashboard(
@@ -164,7 +192,7 @@ def test_the_link_opens_the_window_in_the_dashboard(
     stripe.add("charge", created=NOW)
     clock.now += 100
     run = Run(dag, NOW).go()
-    query = f"created%5Bgte%5D={NOW}&created%5Blt%5D={NOW + 40}"
+    query = f"created%5Bgte%5D={NOW}&created%5Blt%5D={NOW + 1}"
     assert (
         run.link("new", "Open in Stripe") == f"https://dashboard.stripe.com/test/payments?{query}"
     )

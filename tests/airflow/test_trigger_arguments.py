@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_stripe_lite.sensors import StripeNewObjectSensor
+from airflow_provider_stripe_lite.sensors import StripeEventSensor, StripeNewObjectSensor
 from airflow_provider_stripe_lite.testing import FakeStripe
 from airflow_provider_stripe_lite.triggers import StripeEventTrigger, StripeSensorTrigger
 from tests.airflow.triggering import ALARM, WATCHER
@@ -28,9 +28,11 @@ def test_a_trigger_survives_the_database(trigger: Any, kwargs: dict[str, Any]) -
 
 
 def test_what_matters_to_the_look_is_the_sensor_s(stripe: FakeStripe) -> None:
-    """Every argument but `since` is one of the sensor's, so the two cannot drift apart."""
-    # The sensor calls it poke_interval.
-    sensor = {*inspect.signature(StripeNewObjectSensor).parameters, "poll_interval"}
+    """Every argument but `since` is one of a sensor's, so the two cannot drift apart."""
+    sensors = (StripeNewObjectSensor, StripeEventSensor)
+    sensor = {name for each in sensors for name in inspect.signature(each).parameters}
+    # The sensors call it poke_interval.
+    sensor.add("poll_interval")
     assert set(StripeSensorTrigger(**ALARM).serialize()[1]) - {"since"} <= sensor
 
 

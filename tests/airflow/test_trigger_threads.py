@@ -1,7 +1,8 @@
-"""Triggers call from threads: their log lines find their way, and the process can end."""
+"""Triggers call from threads: none waits for another, their lines find their way, and all end."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from contextvars import ContextVar
 from typing import Any
@@ -11,8 +12,11 @@ from airflow.sdk import Variable
 
 from airflow_provider_stripe_lite import _threads
 from airflow_provider_stripe_lite.testing import FakeStripe
-from tests.airflow.triggering import Supervisor, run, triggerer, until
-from tests.helpers import Clock
+from airflow_provider_stripe_lite.triggers import StripeSensorTrigger
+from tests.airflow.triggering import ALARM, Supervisor, run, triggerer, until
+from tests.conftest import SetConnection
+from tests.core.hostile import Hostile, dripping
+from tests.helpers import NOW, Clock
 
 
 def test_what_a_trigger_logs_in_a_thread_is_in_its_context(
@@ -36,6 +40,36 @@ def test_what_a_trigger_logs_in_a_thread_is_in_its_context(
 
     run(main())
     assert set(seen) == {(7, False)}
+
+
+def test_an_answer_that_drips_keeps_no_other_trigger_waiting(
+    stripe: FakeStripe, set_connection: SetConnection
+) -> None:
+    """A bad answer silences one feed of one connection, and only until the deadline of its call."""
+    stripe.add("charge", created=NOW)
+    server = Hostile(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b" "))
+
+    async def main() -> None:
+        silenced = asyncio.create_task(fire(stripe_conn_id="other"))
+        await until(lambda: server.connections)
+        for feed in ("charge", "customer"):
+            stripe.add(feed, created=NOW)
+            assert await fire(feed=feed) == {"feed": feed}
+        assert (silenced.done(), server.connections) == (False, 1)
+        # It looks again, once its first look is over.
+        await until(lambda: server.connections > 1)
+        silenced.cancel()
+
+    with server as url:
+        set_connection("other", host=url, extra={"timeout": 2})
+        run(main())
+
+
+async def fire(**options: Any) -> Any:
+    """Let an alarm run until it fires."""
+    async for event in StripeSensorTrigger(**ALARM | options).run():
+        return event.payload
+    return None
 
 
 def test_the_triggerer_ends_although_its_supervisor_does_not_answer(

@@ -29,6 +29,7 @@ from tests.helpers import NOW
 TICK = 0.02
 ALARM: dict[str, Any] = {
     "feed": "customer",
+    "types": None,
     "stripe_conn_id": "stripe_default",
     "since": NOW,
     "min_age": 60,

@@ -20,7 +20,12 @@ pytestmark = [
 ]
 
 from airflow_provider_stripe_lite.core.fields import projection  # noqa: E402
-from airflow_provider_stripe_lite.core.reading import newest_before, poll, read  # noqa: E402
+from airflow_provider_stripe_lite.core.reading import (  # noqa: E402
+    newest_before,
+    poll,
+    poll_window,
+    read,
+)
 from airflow_provider_stripe_lite.core.resources import RESOURCES  # noqa: E402
 from airflow_provider_stripe_lite.core.window import Position, Source, stretch  # noqa: E402
 from airflow_provider_stripe_lite.hooks import StripeHook  # noqa: E402
@@ -117,33 +122,48 @@ def test_the_test_button(fake: FakeStripe, hook: StripeHook, version: str) -> No
 
 @pytest.mark.parametrize("feed", LISTED)
 def test_the_lists(fake: FakeStripe, hook: StripeHook, version: str, feed: str) -> None:
-    """Every query of a read: newest page, place by time, both cursors, bisection, one look."""
+    """Every query of a read: newest page, both cursors, bisection, a range, one look."""
     if RESOURCES[feed].path not in openapi.load(DOCUMENTS[version])["paths"]:
         pytest.skip(f"{DOCUMENTS[version]} does not hold {RESOURCES[feed].path}.")
     fake.add_many(feed, 250, created=NOW - 5000, spread=1000)
     # These are of one second, so that only a cursor tells them apart.
     ids = fake.add_many(feed, 350, created=NOW - 2000)
-    client = hook.get_conn()
-    poll(client, feed, Position(NOW - 100))
-    poll(client, feed, Position(NOW - 4500))
-    poll(client, feed, Position(NOW - 2000, ids[0]))
+    client, resource = hook.get_conn(), RESOURCES[feed]
+    poll(client, resource, Position(NOW - 100))
+    poll(client, resource, Position(NOW - 4500))
+    poll(client, resource, Position(NOW - 2000, ids[0]))
     fake.delete(ids[0])
-    poll(client, feed, Position(NOW - 2000, ids[0]))
-    poll(client, feed, Position(0), max_items=10)
+    poll(client, resource, Position(NOW - 2000, ids[0]))
+    poll(client, resource, Position(0), max_items=10)
     for oldest in fake.ids(feed)[:250]:
         fake.delete(oldest)
-    poll(client, feed, Position(0))
-    newest_before(client, feed, NOW)
+    poll(client, resource, Position(0))
+    newest_before(client, resource, NOW)
     source = Source(feed, "stripe_default", None, False)
     list(read(client, stretch(source, Position(NOW - 4500), Position(NOW), None)))
+    poll_window(client, resource, Position(NOW - 4500))
+    list(hook.list(feed, created_gte=NOW - 4500, created_lt=NOW - 100))
+    list(hook.list(feed, created_gte=NOW - 1500, created_lt=NOW - 100))
     check(fake.calls, version)
     queries = {frozenset(name for name, _ in request.query) for request in fake.calls}
-    assert queries == {
-        frozenset({"limit"}),
-        frozenset({"limit", "created[lt]"}),
-        frozenset({"limit", "ending_before"}),
-        frozenset({"limit", "starting_after"}),
-    }
+    beside_the_limit = (
+        "", "created[lt]", "created[gte]", "created[gte] created[lt]",
+        "ending_before", "ending_before created[lt]",
+        "starting_after", "starting_after created[gte]",
+        "starting_after created[gte] created[lt]",
+    )  # fmt: skip
+    assert queries == {frozenset(["limit", *names.split()]) for names in beside_the_limit}
+
+
+def test_the_types_of_events(fake: FakeStripe, hook: StripeHook, version: str) -> None:
+    """Names and a wildcard, which are two parameters."""
+    if RESOURCES["event"].path not in openapi.load(DOCUMENTS[version])["paths"]:
+        pytest.skip(f"{DOCUMENTS[version]} does not hold events.")
+    for types in (["charge.failed", "payout.paid"], ["charge.*"]):
+        list(hook.list("event", parameters={"types": types}))
+    check(fake.calls, version)
+    sent = [{name.partition("[")[0] for name, _ in call.query} for call in fake.calls]
+    assert sent == [{"limit", "types"}, {"limit", "type"}]
 
 
 def test_a_wrong_request_would_be_seen(version: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from airflow_provider_stripe_lite.core.resources import RESOURCES
+from airflow_provider_stripe_lite.core import clock
+from airflow_provider_stripe_lite.core.lists import feed_named
 from airflow_provider_stripe_lite.core.window import Position
 from airflow_provider_stripe_lite.testing import FakeStripe, Request
 from tests.helpers import NOW, Clock, SharedServer
@@ -41,6 +42,8 @@ class AccountHistory(RuleBasedStateMachine):
         scrambled=st.booleans(),
         deleted_cursors=st.booleans(),
         past=st.sampled_from([0, 0, 1, 150]),
+        words=st.sampled_from(["missing", "gone", "plain", "empty"]),
+        host_off=st.sampled_from([0, 0, 0, -86_400, -300, -2, 2, 300, 86_400]),
     )
     def begin(
         self,
@@ -50,29 +53,45 @@ class AccountHistory(RuleBasedStateMachine):
         scrambled: bool,
         deleted_cursors: bool,
         past: int,
+        words: str,
+        host_off: int,
     ) -> None:
-        self.feed, self.field = feed, RESOURCES[feed].time_field
+        self.feed, self.list = feed, feed_named(feed)
         self.min_age, self.start = min_age, start
         self.clock = Clock(NOW + 0.5)
         self.latest = self.clock.now
         self.fake: FakeStripe = self.server.account(self.clock, scrambled=scrambled)
-        self.fake.deleted_cursors = deleted_cursors
+        self.fake.deleted_cursors, self.fake.cursor_words = deleted_cursors, words
+        self.host_off = host_off
+        clock.use(lambda: self.clock.now + self.host_off)
         self.saved = json.dumps(asdict(Position(start)))
+        # Of each object its date, and the second whose place it has in the list.
         self.made: dict[str, int] = {}
+        self.places: dict[str, int] = {}
         self.deleted: set[str] = set()
         self.appearances: set[float] = set()
-        self.delivered: list[tuple[int, str]] = []
+        self.delivered: list[str] = []
         self.windows: list[tuple[str, int, list[str]]] = []
-        self.made |= dict.fromkeys(self.fake.add_many(feed, past, created=NOW - 90), NOW - 90)
+        self._add(past, NOW - 90, NOW - 90)
+
+    @property
+    def displaced(self) -> int:
+        """How many objects stand in another place than that of their date."""
+        return sum(self.made[id] != place for id, place in self.places.items())
+
+    def _add(self, n: int, created: int, place: int, visible_at: float = 0) -> None:
+        options = {} if created == place else {"listed_at": place}
+        ids = self.fake.add_many(self.feed, n, created=created, visible_at=visible_at, **options)
+        self.made |= dict.fromkeys(ids, created)
+        self.places |= dict.fromkeys(ids, place)
 
     def _make(self, n: int, created: int, visible_at: float = 0) -> None:
         """Objects that are not later than `min_age` allows, not even by the clock's furthest
         second.
         """
         created = max(created, int(self.latest) - self.min_age)
-        ids = self.fake.add_many(self.feed, n, created=created, visible_at=visible_at)
         self.appearances.add(visible_at)
-        self.made |= dict.fromkeys(ids, created)
+        self._add(n, created, created, visible_at)
 
     def _tick(self, seconds: float) -> None:
         then = self.clock.now + seconds
@@ -99,11 +118,43 @@ class AccountHistory(RuleBasedStateMachine):
 
     @rule(n=st.integers(1, 3), ahead=st.integers(1, 90))
     def create_in_the_future(self, n: int, ahead: int) -> None:
+        """Objects whose date and place are both to come."""
         self._make(n, int(self.clock.now) + ahead)
+
+    # A page of which most dates are wrong is refused.
+    @precondition(lambda self: self.displaced < 2)
+    @rule(ahead=st.integers(700, 100_000))
+    def create_with_a_date_to_come(self, ahead: int) -> None:
+        """An object in today's place that has a date of the future."""
+        place = int(self.latest)
+        self._add(1, place + ahead, place)
+
+    @precondition(lambda self: not self.fake.scrambled and self.displaced < 3)
+    @rule(seconds=st.integers(1, 3))
+    def create_two_in_each_others_place(self, seconds: int) -> None:
+        """Two neighbours in the list, of which the older one is dated later."""
+        place = int(self.latest)
+        self._add(1, place, place)
+        self._add(1, place - min(seconds, self.min_age), place)
 
     @rule(seconds=st.one_of(st.integers(0, 3), st.floats(0, 70), st.just(150)))
     def tick(self, seconds: float) -> None:
         self._tick(seconds)
+
+    @rule(
+        seconds=st.sampled_from([-86_400, -3_000, -61, -1, 1, 59, 61, 300, 3_000, 86_400]),
+        times=st.integers(1, 4),
+        skip=st.integers(0, 2),
+    )
+    def answers_have_another_clock(self, seconds: int, times: int, skip: int) -> None:
+        """Some of the coming answers carry a wrong Date, each one its own; one clock is right."""
+        self.host_off = 0
+        self.fake.fault(clock=seconds, times=times, skip=skip)
+
+    @rule(times=st.integers(1, 3), over=st.sampled_from([12, 25, 50]), slow=st.booleans())
+    def pages_are_too_large(self, times: int, over: int, slow: bool) -> None:
+        """Stripe cannot give a page of more than so many objects."""
+        self.fake.fault(status=504 if slow else 500, limit_over=over, times=5 * times)
 
     @rule()
     def clock_runs_back(self) -> None:
@@ -126,7 +177,7 @@ class AccountHistory(RuleBasedStateMachine):
 
     @rule()
     def delete_all_that_was_handed_over(self) -> None:
-        for _, id in self.delivered:
+        for id in self.delivered:
             self._delete(id)
 
     @rule()

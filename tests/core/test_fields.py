@@ -10,7 +10,8 @@ import pytest
 
 from airflow_provider_stripe_lite.core.client import StripeClient
 from airflow_provider_stripe_lite.core.fields import projection
-from airflow_provider_stripe_lite.core.resources import RESOURCES
+from airflow_provider_stripe_lite.core.resources import RESOURCES, FeedName
+from airflow_provider_stripe_lite.errors import StripeInputError
 from airflow_provider_stripe_lite.testing import FakeStripe
 from tests.helpers import NOW
 
@@ -73,7 +74,7 @@ def leaves(row: dict[str, Any], above: str = "") -> dict[str, Any]:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("kind", DOCUMENTED)
 def test_rows_are_the_same_from_every_api_version(
-    fake: FakeStripe, connect: Callable[..., StripeClient], kind: str, version: str
+    fake: FakeStripe, connect: Callable[..., StripeClient], kind: FeedName, version: str
 ) -> None:
     """Exactly the documented fields, in their order, all JSON, with the values that were given."""
     if kind == "order" and version > "2020-08-27":
@@ -147,9 +148,9 @@ def test_a_value_is_found_wherever_it_is(
 
 
 def test_the_raw_object_can_be_had() -> None:
-    """Untouched, whatever is in it."""
-    raw = {"id": "cus_1", "anything": {"new": [1]}}
-    assert projection("customer", "*")(raw) is raw
+    """Untouched, whatever is in it but a secret."""
+    raw = {"id": "re_1", "object": "refund", "anything": {"new": [1]}}
+    assert projection("refund", "*")(raw) == raw
 
 
 def test_fields_can_be_chosen() -> None:
@@ -186,9 +187,111 @@ def test_a_chosen_field_may_be_a_whole_object() -> None:
     assert projection("charge", ("outcome",))(raw) == {"outcome": {"type": "authorized"}}
 
 
-@pytest.mark.parametrize("kind", ["refund", "event", "no_such_kind"])
+@pytest.mark.parametrize("kind", ["refund", "payment_intent", "/v1/prices", "no_such_kind"])
 def test_a_kind_without_documented_fields_is_given_as_it_is(kind: str) -> None:
     """An empty row would say nothing."""
     raw = {"id": "x_1", "anything": {"new": [1]}}
-    assert projection(kind, None)(raw) is raw
+    assert projection(kind, None)(raw) == raw
     assert projection(kind, ["anything.new"])(raw) == {"anything": {"new": [1]}}
+
+
+# --- Paths into lists
+
+
+LISTED = {
+    "id": "ch_1",
+    "refunds": {"data": [{"id": "re_0"}, {"id": "re_1"}], "has_more": False},
+    "tags": ["a", None],
+    "steps": [[1, 2], [3]],
+    "codes": {"0": "zero"},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("refunds.data.0.id", "re_0"),
+        ("refunds.data.1", {"id": "re_1"}),
+        ("refunds.data.2.id", None),
+        ("refunds.data.-1.id", None),
+        ("refunds.data.id", None),
+        ("refunds.data.1x.id", None),
+        ("refunds.data", [{"id": "re_0"}, {"id": "re_1"}]),
+        ("tags.0", "a"),
+        ("tags.1", None),
+        ("tags.0.x", None),
+        ("steps.0.1", 2),
+        ("codes.0", "zero"),
+        ("id.0", None),
+    ],
+)
+def test_a_number_in_a_path_counts_in_a_list(path: str, value: Any) -> None:
+    """From 0; where the list is shorter, or there is none, the row has null in its place."""
+    row = projection("charge", [path])(LISTED)
+    for name in path.split("."):
+        row = row[name]
+    assert row == value
+
+
+# --- What is said
+
+
+def test_a_misspelt_name_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """By the first object that has it not; what is there, and a documented name, is not."""
+    make = projection("customer", ["id", "emial", "metadata.a", "nmae.first", "account_balance"])
+    for at in range(3):
+        row = make({"id": f"cus_{at}", "metadata": {}})
+        assert row["emial"] is None
+        assert row["nmae"] == {"first": None}
+    assert sorted(caplog.messages) == [
+        "fields holds 'emial', which cus_0 has not: it is null.",
+        "fields holds 'nmae', which cus_0 has not: it is null.",
+    ]
+
+
+def test_nothing_is_said_of_documented_names(caplog: pytest.LogCaptureFixture) -> None:
+    """They are null where an API version has them not."""
+    for kind in DOCUMENTED_KINDS:
+        projection(kind, None)({"id": "x_1"})
+        projection(kind, [field.name for field in RESOURCES[kind].fields])({"id": "x_1"})
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("time", [10**9 * 31_556_952, 1_770_000_000_000_000, -(10**15), 10**40])
+def test_a_time_that_no_calendar_has_is_null_and_said(
+    caplog: pytest.LogCaptureFixture, time: int
+) -> None:
+    """One wrong date does not make the other rows undeliverable."""
+    row = projection("customer", ["id", "created"])({"id": "cus_1", "created": time})
+    assert row == {"id": "cus_1", "created": None}
+    [line] = caplog.messages
+    assert str(time) in line
+    assert "no calendar" in line
+
+
+# --- What cannot be chosen
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ([], "^fields is an empty list"),
+        ("id", r'^fields must be None, "\*" or a list of dotted paths'),
+        (5, r'^fields must be None, "\*" or a list'),
+        ({"id"}, r'^fields must be None, "\*" or a list'),
+        (["*"], r"^fields holds '\*', which is no dotted path.*for everything give fields=\"\*\""),
+        (["metadata.*"], r"^fields holds 'metadata\.\*'"),
+        (["id", 5], "^fields holds 5, which is no dotted path"),
+        ([""], "^fields holds '', which is no dotted path"),
+        (["a..b"], "^fields holds 'a..b'"),
+        ([".a"], "^fields holds '.a'"),
+        (["a."], "^fields holds 'a.'"),
+        (["outcome", "outcome.type"], "^fields holds 'outcome' and a path below it"),
+        (["a.b.c", "a.b"], "^fields holds 'a.b' and a path below it: keep one of them"),
+    ],
+)
+def test_what_is_no_list_of_paths_is_refused(fields: Any, words: str) -> None:
+    """Before any object is read."""
+    with pytest.raises(StripeInputError, match=words) as caught:
+        projection("charge", fields)
+    assert len(str(caught.value)) < 200

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from airflow_provider_stripe_lite.core.client import StripeClient
 from airflow_provider_stripe_lite.core.reading import poll
 from airflow_provider_stripe_lite.core.window import Position
-from airflow_provider_stripe_lite.errors import StripeInvalidRequestError
+from airflow_provider_stripe_lite.errors import (
+    StripeAuthenticationError,
+    StripeConnectionError,
+    StripeError,
+    StripeInvalidRequestError,
+    StripePermissionError,
+    StripeServerError,
+)
 from airflow_provider_stripe_lite.testing import FakeStripe, Request
-from tests.core.polls import START, found, ids, positioned
-from tests.helpers import NOW, Clock, FakeLimiter, SharedServer, client_for
+from tests.core.polls import CUSTOMERS, START, found, ids, positioned
+from tests.helpers import NOW, Clock, FakeLimiter, SharedServer, client_for, gets
 
 
 def test_deleting_everything_loses_nothing_and_ends(fake: FakeStripe, client: StripeClient) -> None:
@@ -20,18 +29,18 @@ def test_deleting_everything_loses_nothing_and_ends(fake: FakeStripe, client: St
     position = positioned(fake, client)
     for id in fake.ids("customer"):
         fake.delete(id)
-    batch = poll(client, "customer", position)
-    assert found(batch) == ([], Position(NOW - 60, None), False)
+    batch = poll(client, CUSTOMERS, position)
+    assert found(batch) == ([], Position(position.before), False)
     fake.advance(200)
     made = fake.add("customer", created=NOW)
-    assert ids(poll(client, "customer", batch.position)) == [made]
+    assert ids(poll(client, CUSTOMERS, batch.position)) == [made]
 
 
 def test_an_empty_account_costs_one_call(fake: FakeStripe, client: StripeClient) -> None:
     """No objects, no last one, no fuss, from any start."""
-    for start in (Position(0), START, Position(NOW + 5_000)):
+    for start in (Position(0), START, Position(NOW)):
         fake.calls.clear()
-        assert poll(client, "customer", start).items == []
+        assert found(poll(client, CUSTOMERS, start)) == ([], start, False)
         assert len(fake.calls) == 1
 
 
@@ -63,7 +72,7 @@ def test_a_cursor_that_vanishes_in_the_middle_does_not_start_from_the_front(
     position = positioned(fake, client)
     fake.add_many("customer", 2_000, created=NOW - 500, spread=400)
     vanish(fake, 1, skip=15)
-    assert len(poll(client, "customer", position, max_items=5_000).items) == 2_000
+    assert len(poll(client, CUSTOMERS, position, max_items=5_000).items) == 2_000
     assert len(fake.calls) <= 20 + 3
 
 
@@ -77,7 +86,7 @@ def test_a_cursor_that_vanishes_in_the_middle_of_a_drain_loses_nothing(
     fake.add_many("customer", older, created=NOW - 2_000)
     made = fake.add_many("customer", 700, created=NOW - 500, spread=3)
     vanish(fake, 3, skip=2)
-    batch = poll(client, "customer", START)
+    batch = poll(client, CUSTOMERS, START)
     assert set(ids(batch)) >= set(made) & set(fake.ids("customer"))
     assert len(ids(batch)) == len(set(ids(batch)))
     seconds = [item["created"] for item in batch.items]
@@ -92,7 +101,7 @@ def test_cursors_may_be_lost_many_times_in_a_row(fake: FakeStripe, client: Strip
     position = positioned(fake, client)
     made = fake.add_many("customer", 5, created=NOW - 500)
     vanish(fake, 20)
-    assert ids(poll(client, "customer", position)) == made
+    assert ids(poll(client, CUSTOMERS, position)) == made
 
 
 def test_cursors_that_are_not_lost_in_a_row_are_not_counted_together(
@@ -104,7 +113,7 @@ def test_cursors_that_are_not_lost_in_a_row_are_not_counted_together(
     position = positioned(fake, client)
     made = fake.add_many("customer", 3_000, created=NOW - 800, spread=600)
     lost = vanish(fake, 1_000, every=2)
-    batch = poll(client, "customer", position, max_items=5_000)
+    batch = poll(client, CUSTOMERS, position, max_items=5_000)
     assert lost() > 20
     assert set(made) >= set(ids(batch)) >= set(made) & set(fake.ids("customer"))
     assert len(ids(batch)) == len(set(ids(batch)))
@@ -118,7 +127,7 @@ def test_a_list_that_refuses_every_cursor_is_an_error_in_the_end(
     position = positioned(fake, client)
     vanish(fake, 1_000)
     with pytest.raises(StripeInvalidRequestError) as caught:
-        poll(client, "customer", position)
+        poll(client, CUSTOMERS, position)
     assert caught.value.code == "resource_missing"
     assert len(fake.calls) < 50
 
@@ -128,20 +137,49 @@ def test_a_list_that_refuses_every_cursor_is_an_error_in_the_end(
     [
         ("parameter_invalid", "limit"),
         ("parameter_invalid", "ending_before"),
-        ("parameter_invalid", None),
         ("resource_missing", "customer"),
         (None, None),
     ],
 )
-def test_an_error_that_is_no_lost_cursor_is_passed_on(
-    fake: FakeStripe, client: StripeClient, code: str | None, param: str | None
+@pytest.mark.parametrize("status", [400, 404])
+def test_an_error_that_was_not_about_the_cursor_meets_the_next_request_too(
+    fake: FakeStripe, client: StripeClient, status: int, code: str | None, param: str | None
 ) -> None:
-    """Another 400 on a page is the caller's to see, at once."""
+    """Whatever its words: the same request without the cursor tells, in one call more."""
     position = positioned(fake, client)
-    fake.fault(status=400, body={"error": {"message": "No.", "code": code, "param": param}})
-    with pytest.raises(StripeInvalidRequestError, match=r"No."):
-        poll(client, "customer", position)
-    assert len(fake.calls) == 1
+    error = {"type": "invalid_request_error", "message": "Really no.", "code": code, "param": param}
+    fake.fault(status=status, body={"error": error}, times=2)
+    with pytest.raises(StripeInvalidRequestError, match=r"Really no\.") as caught:
+        poll(client, CUSTOMERS, position)
+    assert (caught.value.status, caught.value.code, caught.value.param) == (status, code, param)
+    assert len(fake.calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (
+            {"status": 401, "body": {"error": {"message": "No such key.", "type": "x"}}},
+            StripeAuthenticationError,
+        ),
+        (
+            {"status": 403, "body": {"error": {"message": "Not yours.", "type": "x"}}},
+            StripePermissionError,
+        ),
+        ({"status": 404, "body": "<html>nobody</html>", "times": 5}, StripeConnectionError),
+        ({"status": 500, "times": 20}, StripeServerError),
+    ],
+)
+def test_another_error_says_nothing_about_the_cursor(
+    fake: FakeStripe, client: StripeClient, fault: dict[str, Any], kind: type[StripeError]
+) -> None:
+    """A gateway's page is none of Stripe's, and a key that is refused is refused for every call."""
+    position = positioned(fake, client)
+    fake.fault(**fault)
+    with pytest.raises(StripeError) as caught:
+        poll(client, CUSTOMERS, position)
+    assert isinstance(caught.value, kind)
+    assert all("ending_before" in query for query in gets(fake))
 
 
 def test_a_cursor_lost_while_the_oldest_page_is_sought_is_no_matter(
@@ -150,9 +188,20 @@ def test_a_cursor_lost_while_the_oldest_page_is_sought_is_no_matter(
     """The search begins anew and still finds everything that is left."""
     made = fake.add_many("customer", 450, created=NOW - 900)
     vanish(fake, 2, skip=1, cursor="starting_after")
-    batch = poll(client, "customer", START)
-    assert set(ids(batch)) == set(fake.ids("customer")) <= set(made)
+    batch = poll(client, CUSTOMERS, START)
+    assert set(made) >= set(ids(batch)) >= set(fake.ids("customer"))
     assert len(ids(batch)) == len(set(ids(batch)))
+
+
+@pytest.mark.parametrize("start", [START, Position(0)])
+@pytest.mark.parametrize("rest", [1, 60])
+def test_the_oldest_objects_may_all_go_while_they_are_sought(
+    fake: FakeStripe, client: StripeClient, start: Position, rest: int
+) -> None:
+    """The page that was announced is empty then, and the one before it is the oldest."""
+    made = fake.add_many("customer", 100 + rest, created=NOW - 900, spread=300)
+    fake.fault(hook=lambda _: deque(map(fake.delete, made[:rest])), skip=1)
+    assert ids(poll(client, CUSTOMERS, start)) == made[rest:]
 
 
 def test_late_objects_from_before_the_start_do_not_make_it_search_for_ever(
@@ -166,7 +215,7 @@ def test_late_objects_from_before_the_start_do_not_make_it_search_for_ever(
     made = fake.add_many("customer", 130, created=NOW)
     fake.fault(hook=lambda _: fake.add_many("customer", 130, created=NOW - 10), skip=2)
     limiter.open(most=50)
-    batch = poll(client, "customer", Position(NOW))
+    batch = poll(client, CUSTOMERS, Position(NOW))
     clock.now += 100
     assert batch.items == []
-    assert ids(poll(client, "customer", batch.position)) == made
+    assert ids(poll(client, CUSTOMERS, batch.position)) == made

@@ -2,65 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_provider_stripe_lite.core.client import StripeClient
-from airflow_provider_stripe_lite.core.reading import poll
+from airflow_provider_stripe_lite.core.lists import feed_list, feed_named, list_named
+from airflow_provider_stripe_lite.core.reading import poll, poll_window, read_list
 from airflow_provider_stripe_lite.core.window import Position
 from airflow_provider_stripe_lite.errors import (
     RateLimitWait,
-    StripeConnectionError,
     StripeInputError,
     StripeNotFoundError,
+    StripeRateLimitError,
     StripeServerError,
 )
 from airflow_provider_stripe_lite.testing import FakeStripe
-from tests.core.polls import START, ids, positioned
-from tests.helpers import NOW, FakeLimiter, client_for, raw_server
+from tests.core.polls import CUSTOMERS, DAY, START, ids, positioned
+from tests.helpers import NOW, Connect, FakeLimiter
 
 
 def test_a_page_that_fails_loses_nothing(fake: FakeStripe, client: StripeClient) -> None:
     """The error is passed on after the last try, and the same position gives everything later."""
+    position = positioned(fake, client)
     made = fake.add_many("customer", 250, created=NOW - 500, spread=100)
-    fake.fault(status=500, times=5, skip=2)
-    with pytest.raises(StripeServerError):
-        poll(client, "customer", START)
-    assert ids(poll(client, "customer", START)) == made
+    fake.fault(status=429, times=5, skip=2)
+    with pytest.raises(StripeRateLimitError):
+        poll(client, CUSTOMERS, position)
+    assert ids(poll(client, CUSTOMERS, position)) == made
 
 
-def test_no_free_slot_means_that_nothing_was_read(
-    fake: FakeStripe, connect: Callable[..., StripeClient]
-) -> None:
+# --- The call limit
+
+
+def test_no_free_slot_means_that_nothing_was_read(fake: FakeStripe, connect: Connect) -> None:
     """The wait is known beforehand and no request is sent."""
     limiter = FakeLimiter()
     limiter.open(free=0)
-    with pytest.raises(RateLimitWait) as caught:
-        poll(connect(limiter=limiter), "customer", START, max_wait=0)
-    assert caught.value.seconds == 7.0
+    for look in (poll, poll_window):
+        with pytest.raises(RateLimitWait) as caught:
+            look(connect(limiter=limiter), CUSTOMERS, START, max_wait=0)
+        assert caught.value.seconds == 7.0
     assert fake.calls == []
 
 
-def test_slots_that_run_out_in_the_middle_end_the_batch(
-    fake: FakeStripe, connect: Callable[..., StripeClient]
-) -> None:
+def test_slots_that_run_out_in_the_middle_end_the_batch(fake: FakeStripe, connect: Connect) -> None:
     """What is complete is delivered; the last second seen may not be complete, so it waits."""
     limiter = FakeLimiter()
     client = connect(limiter=limiter)
     position = positioned(fake, client)
     made = fake.add_many("customer", 950, created=NOW - 500, spread=95)
     limiter.open(free=3)
-    batch = poll(client, "customer", position, max_wait=0)
+    batch = poll(client, CUSTOMERS, position, max_wait=0)
     assert ids(batch) == made[:290]
     assert batch.more
     limiter.open()
-    assert ids(poll(client, "customer", batch.position, max_wait=0)) == made[290:]
+    assert ids(poll(client, CUSTOMERS, batch.position, max_wait=0)) == made[290:]
 
 
 def test_a_second_that_is_larger_than_the_slots_is_waited_for(
-    fake: FakeStripe, connect: Callable[..., StripeClient]
+    fake: FakeStripe, connect: Connect
 ) -> None:
     """One second with 500 objects cannot be cut, so the poll waits instead of reading it in vain
     again and again.
@@ -70,11 +71,11 @@ def test_a_second_that_is_larger_than_the_slots_is_waited_for(
     position = positioned(fake, client)
     made = fake.add_many("customer", 500, created=NOW - 500)
     limiter.open(free=1)
-    assert ids(poll(client, "customer", position, max_wait=0)) == made
+    assert ids(poll(client, CUSTOMERS, position, max_wait=0)) == made
 
 
 def test_a_lost_cursor_does_not_waste_the_call_that_found_it_out(
-    fake: FakeStripe, connect: Callable[..., StripeClient]
+    fake: FakeStripe, connect: Connect
 ) -> None:
     """After its first call a poll waits for the next slot, else two calls would never be had where
     one is free.
@@ -85,104 +86,121 @@ def test_a_lost_cursor_does_not_waste_the_call_that_found_it_out(
     made = fake.add("customer", created=NOW - 500)
     fake.delete(str(position.last_id))
     limiter.open(free=1)
-    assert ids(poll(client, "customer", position, max_wait=0)) == [made]
+    assert ids(poll(client, CUSTOMERS, position, max_wait=0)) == [made]
 
 
-def test_orders_that_stripe_no_longer_has_are_one_clear_error(
-    fake: FakeStripe, client: StripeClient
+# --- Lists that are not there
+
+
+@pytest.mark.parametrize("start", [START, Position(NOW - 1_000, "or_gone")])
+@pytest.mark.parametrize(
+    ("feed", "version", "words"),
+    [
+        ("order", "2025-02-24.acacia", r"has removed the Orders API.*2020-08-27.*checkout.session"),
+        ("invoice_payment", "2025-02-24.acacia", r"from API version 2025-03-31.basil on"),
+    ],
+)
+def test_a_list_that_the_api_version_has_not_is_one_clear_error(
+    fake: FakeStripe, connect: Connect, feed: str, version: str, words: str, start: Position
 ) -> None:
-    """It says that the API is gone, since which version, and what to use; and it is not tried
-    again.
-    """
-    with pytest.raises(
-        StripeNotFoundError, match=r"has removed the Orders API.*2020-08-27.*checkout.session"
-    ) as caught:
-        poll(client, "order", START)
+    """It says which versions have the list, and Stripe's own words; and it is not tried again."""
+    with pytest.raises(StripeNotFoundError, match=rf"{words}.* Stripe says: Unrec") as caught:
+        poll(connect(api_version=version), feed_named(feed), start)
     assert caught.value.status == 404
     assert not caught.value.retryable
-    assert len(fake.calls) == 1
+    assert len(fake.calls) == (1 if start.last_id is None else 2)
 
 
-def test_an_address_that_is_not_there_is_an_error_of_every_feed(
+def test_an_address_that_is_not_there_is_an_error_of_every_list(
     fake: FakeStripe, client: StripeClient
 ) -> None:
     """A 404 for another list is passed on as Stripe said it."""
-    fake.fault(status=404, body={"error": {"message": "Unrecognized request URL."}})
+    resource, is_feed = list_named("/v1/chrages")
     with pytest.raises(StripeNotFoundError, match=r"^Unrecognized request URL"):
-        poll(client, "customer", START)
+        list(read_list(client, resource, is_feed=is_feed, first=None, end=None))
+
+
+# --- Arguments and positions that cannot be
 
 
 @pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"data": None},
-        {"data": {}},
-        {"data": [1]},
-        {"data": [{"id": 5, "created": 1}]},
-        {"data": [{"id": "a"}]},
-        {"data": [{"id": "a", "created": "1"}]},
-        {"data": [{"id": "a", "created": True}]},
-        {"data": [], "has_more": True},
-    ],
+    "wrong", [{"min_age": -1}, {"min_age": 1.5}, {"max_items": 0}, {"max_items": True}]
 )
-def test_an_answer_that_is_no_list_moves_nothing(
-    fake: FakeStripe, client: StripeClient, body: Any
+def test_an_argument_that_cannot_be_is_refused(
+    fake: FakeStripe, client: StripeClient, wrong: dict[str, Any]
 ) -> None:
-    """A server that is not Stripe is found out, and no position is made of what it says."""
-    fake.fault(status=200, body=body)
-    with pytest.raises(StripeConnectionError, match="gave no list of objects with id and created"):
-        poll(client, "customer", START)
-
-
-def test_a_page_that_comes_again_is_an_error_and_no_endless_walk(
-    fake: FakeStripe, client: StripeClient
-) -> None:
-    """A server that ignores the page cursor would otherwise be asked for ever."""
-    page = {
-        "object": "list",
-        "has_more": True,
-        "data": [{"id": "cus_newest", "created": NOW - 100}],
-    }
-    fake.fault(path="/v1/customers", status=200, body=page, times=2)
-    with pytest.raises(StripeConnectionError, match="the same page again"):
-        poll(client, "customer", Position(NOW - 200, "cus_last"))
-
-
-def test_an_answer_without_a_date_moves_nothing(client: StripeClient) -> None:
-    """Without Stripe's clock nobody can say what is old enough."""
-    body = b'{"data": [], "has_more": false}'
-    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (
-        len(body),
-        body,
-    )
-    with (
-        raw_server(answer) as (url, _),
-        pytest.raises(StripeConnectionError, match="no Date header"),
-    ):
-        poll(client_for(url), "customer", START)
-
-
-@pytest.mark.parametrize("feed", ["", "customers", None, 5, ["customer"], "x" * 10_000])
-def test_a_feed_that_is_none_is_refused(fake: FakeStripe, client: StripeClient, feed: Any) -> None:
-    """The sentence names some that there are, and nothing is sent."""
-    with pytest.raises(StripeInputError, match=r"^feed must be one of .*customer.*, got") as caught:
-        poll(client, feed, START)
-    assert len(str(caught.value)) < 300
+    """By its name, before any request."""
+    [name] = wrong
+    with pytest.raises(StripeInputError, match=rf"^{name} must be a whole number of at least"):
+        poll(client, CUSTOMERS, START, **wrong)
     assert fake.calls == []
 
 
-@pytest.mark.parametrize(
-    ("feed", "meant"),
-    [
-        ("invoice_item", "invoiceitem"),
-        ("checkout_session", "checkout.session"),
-        ("Charge", "charge"),
-    ],
-)
-def test_a_feed_that_is_nearly_one_is_told_its_name(
-    client: StripeClient, feed: str, meant: str
+@pytest.mark.parametrize("last_id", [None, "cus_1"])
+def test_a_position_in_the_future_is_refused(
+    fake: FakeStripe, client: StripeClient, last_id: str | None
 ) -> None:
-    """Where people write it as the path of the list, or as a class."""
-    with pytest.raises(StripeInputError, match=rf"such as {meant}, "):
-        poll(client, feed, START)
+    """Behind it nothing would come for a year, in silence; ten minutes may be a clock's."""
+    fake.add("customer", id="cus_1", created=NOW - 5)
+    with pytest.raises(
+        StripeInputError,
+        match=r"^start_from lies in the future, at 2027-02-02T.*as it is 2026-02-02T",
+    ):
+        poll(client, CUSTOMERS, Position(NOW + 365 * DAY, last_id))
+    assert len(fake.calls) == 1
+    poll(client, CUSTOMERS, Position(NOW + 600, last_id))
+
+
+# --- Events, which Stripe keeps for 30 days
+
+
+def test_a_start_among_events_that_stripe_has_dropped_is_refused(
+    fake: FakeStripe, client: StripeClient
+) -> None:
+    """The sentence names the argument and the fix; a day more is a day too many."""
+    events = feed_list("event", ["charge.failed"])
+    fake.add("event", created=NOW - 29 * DAY, type="charge.failed")
+    refused = r"^start_from must not lie more than 30 days back.*got 2026-01-02T.*Begin at"
+    with pytest.raises(StripeInputError, match=refused):
+        poll(client, events, Position(NOW - 31 * DAY))
+    assert len(poll(client, events, Position(NOW - 30 * DAY + 5)).items) == 1
+    assert len(poll(client, events, Position(0)).items) == 1
+    resource, is_feed = list_named("event")
+    with pytest.raises(StripeInputError, match=r"^created_gte must not lie more than 30 days back"):
+        list(read_list(client, resource, is_feed=is_feed, first=NOW - 31 * DAY, end=None))
+
+
+@pytest.mark.parametrize("last_id", ["evt_1", None])
+@pytest.mark.parametrize("looked", [NOW - 30 * DAY - 5, NOW - 60])
+def test_a_cursor_is_judged_by_its_last_look_and_not_by_its_last_event(
+    fake: FakeStripe, client: StripeClient, looked: int, last_id: str | None
+) -> None:
+    """Events of a rare type may be far between.
+
+    A sensor writes its looks down only beside news, so a cursor with an event is not judged.
+    """
+    position = Position(NOW - 90 * DAY, last_id, looked)
+    if last_id or looked > NOW - 30 * DAY:
+        assert poll(client, feed_named("event"), position).items == []
+    else:
+        with pytest.raises(StripeInputError, match=r"as Stripe keeps no event longer"):
+            poll(client, feed_named("event"), position)
+
+
+def test_a_clock_that_was_wrong_once_does_not_end_a_cursor(
+    fake: FakeStripe, client: StripeClient
+) -> None:
+    """A look is never undone: one answer of 40 days ago must not make the next poll refused."""
+    position = Position(NOW - 899, fake.add("event", created=NOW - 900), NOW - 60)
+    fake.fault(clock=-40 * DAY)
+    position = poll(client, feed_named("event"), position).position
+    assert poll(client, feed_named("event"), position).items == []
+
+
+def test_a_poll_that_fails_on_the_server_is_an_error_of_the_server(
+    fake: FakeStripe, client: StripeClient
+) -> None:
+    """Also after smaller pages were tried."""
+    fake.fault(status=503, every=1)
+    with pytest.raises(StripeServerError):
+        poll(client, CUSTOMERS, START)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from airflow_provider_stripe_lite.core.window import (
     behind,
     checked,
     end_of,
-    first_second,
     is_empty,
     refuse_foreign,
     start_of,
@@ -56,8 +54,9 @@ def test_both_ends_survive_json(start: Position, end: Position) -> None:
 
 
 def test_an_empty_window_is_known_as_one() -> None:
-    """It begins where it ends."""
-    assert is_empty(stretch(SOURCE, START, Position(START.before, "cus_9"), 0))
+    """It begins where it ends; one of the same second may hold what showed late."""
+    assert is_empty(stretch(SOURCE, START, START, 0))
+    assert not is_empty(stretch(SOURCE, START, Position(START.before, "cus_9"), 0))
     assert not is_empty(stretch(SOURCE, START, END, 0))
 
 
@@ -173,33 +172,24 @@ def test_behind_a_window_is_an_empty_one() -> None:
     assert window["count"] == 0
 
 
-RUN = datetime(2026, 2, 2, 2, 40, tzinfo=UTC)
+def test_when_the_list_was_looked_at_is_no_part_of_a_position() -> None:
+    """Two that deliver the same are the same."""
+    assert Position(NOW, "cus_1", NOW) == Position(NOW, "cus_1") == Position(NOW, "cus_1", 5)
+    assert Position(NOW, "cus_1") != Position(NOW, "cus_2")
+    assert len({Position(NOW, None, looked) for looked in range(5)}) == 1
 
 
-@pytest.mark.parametrize(
-    ("start_from", "second"),
-    [
-        ("beginning", 0),
-        ("now", NOW),
-        ("2026-02-02T02:40:00Z", NOW),
-        ("2026-02-02T02:40:00", NOW),
-        (" 2026-02-02T03:40:00+01:00\n", NOW),
-        ("2026-02-02", NOW - 9_600),
-        (RUN, NOW),
-        (RUN.replace(tzinfo=None), NOW),
-        (RUN.astimezone(timezone(timedelta(hours=-5))), NOW),
-        ("1900-01-01", 0),
-        ("1970-01-01T00:00:00+01:00", 0),
-    ],
-)
-def test_a_start_is_a_second(start_from: Any, second: int) -> None:
-    """A time without an offset is UTC."""
-    assert first_second(start_from, RUN) == second
+def test_a_window_of_events_holds_their_types() -> None:
+    """And comes back with them; what is no list of names is refused."""
+    source = SOURCE._replace(feed="event", types=["charge.failed"])
+    window = checked(json.loads(json.dumps(stretch(source, START, END, None))))
+    assert window["types"] == ["charge.failed"]
+    for wrong in ("charge.failed", [5], {"charge.failed": 1}, 5):
+        with pytest.raises(StripeInputError, match=r"^window must be"):
+            checked(window | {"types": wrong})
 
 
-@pytest.mark.parametrize("start_from", ["", "yesterday", "2026-13-01", "{{ none }}", 5, None])
-def test_a_start_that_is_none_is_refused(start_from: Any) -> None:
-    """The sentence says what it may be."""
-    refused = r'^start_from must be "now", "beginning" or a date-time'
-    with pytest.raises(StripeInputError, match=refused):
-        first_second(start_from, RUN)
+def test_a_refusal_names_what_was_refused_and_what_to_do() -> None:
+    """For a document that is more than a window, too."""
+    with pytest.raises(StripeInputError, match=r"^The cursor must be .*got None\. Delete it\.$"):
+        checked(None, "The cursor", "Delete it.")

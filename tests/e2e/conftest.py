@@ -22,8 +22,18 @@ if TYPE_CHECKING:
 DAGS = Path(__file__).parent / "dags"
 KEY = "sk_test_51StreamAccount00secretsecret"
 STREAMS = (
-    *("poke", "reschedule", "deferrable", "events", "shaky", "strict", "backlog", "manual"),
-    *("marked", "skips", "guarded", "mixed", "mixed_variable", "shared", "waiting"),
+    *(
+        "poke",
+        "reschedule",
+        "deferrable",
+        "events",
+        "shaky",
+        "strict",
+        "backlog",
+        "batches",
+        "manual",
+    ),
+    *("batches", "marked", "skips", "guarded", "mixed", "mixed_variable", "shared", "waiting"),
     *("forgets", "remembers"),
     *(f"{end}_{way}" for end in ("late", "skip", "wrong") for way in MODES),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Context, chain, dag, get_current_context, task
@@ -20,6 +20,7 @@ from airflow_provider_stripe_lite.operators import (
 )
 from airflow_provider_stripe_lite.retry_policy import StripeRetryPolicy
 from airflow_provider_stripe_lite.sensors import (
+    StripeEventSensor,
     StripeNewChargeSensor,
     StripeNewCustomerSensor,
     StripeNewInvoiceItemSensor,
@@ -37,6 +38,21 @@ def load(window: Window) -> int:
         rows += 1
     print(f"{rows} of {window['count']} from {window['created_gte']} to {window['created_lt']}")
     return rows
+
+
+def report(day: date) -> list[str]:
+    """List a range of a feed, and a list that is no feed."""
+    hook = StripeHook()
+    charges = hook.list(
+        "charge",
+        created_gte=day,
+        created_lt=datetime(2026, 2, 1, tzinfo=UTC),
+        parameters={"customer": "cus_1", "expand": ["customer"]},
+    )
+    total = sum(charge["amount"] for charge in charges)
+    refunds = hook.list("refund", created_gte="2026-01-01", created_lt=1_767_312_000, fields=None)
+    lines = hook.list("/v1/invoices/in_1/lines", fields=["id", "amount"])
+    return [f"{total}", *(refund["id"] for refund in refunds), *(line["id"] for line in lines)]
 
 
 def look_up(customer_id: str) -> str | None:
@@ -69,7 +85,6 @@ with DAG(
     new = StripeNewChargeSensor(
         task_id="new",
         returns="window",
-        max_items=10_000,
         start_from="beginning",
         mode="reschedule",
         timeout=3600,
@@ -102,6 +117,23 @@ with DAG("customers", schedule=None, max_active_runs=1) as customers:
         task_id="payouts", feed="payout", allow_fast_polling=True, poke_interval=30
     )
     StripeNewObjectSensor(task_id="sessions", feed="checkout.session", retry_policy=None)
+    StripeNewObjectSensor(task_id="disputes", feed="dispute", start_from=date(2026, 1, 1))
+    StripeNewObjectSensor(task_id="refunds", feed="refund", start_from=1_767_225_600)
+    StripeEventSensor(task_id="failed", types=["charge.failed", "invoice.payment_failed"])
+    changed = StripeEventSensor(
+        task_id="changed",
+        types=("customer.subscription.*",),
+        returns="window",
+        deferrable=True,
+        poke_interval=timedelta(minutes=5),
+    )
+
+    @task
+    def renew(window: Window) -> list[str]:
+        """Read the events as rows."""
+        return [row["object_id"] for row in StripeHook().read(window, fields=None)]
+
+    renew(changed.output)
 
     create = StripeCreateCustomerOperator(
         task_id="create",

@@ -14,6 +14,7 @@ from airflow_provider_stripe_lite.operators import (
     StripeUpdateProductOperator,
 )
 from airflow_provider_stripe_lite.sensors import (
+    StripeEventSensor,
     StripeNewChargeSensor,
     StripeNewCustomerSensor,
     StripeNewObjectSensor,
@@ -37,11 +38,15 @@ with DAG("sensors", schedule=None, max_active_runs=1) as sensors:
     StripeNewObjectSensor(task_id="m6", feed="charge", mode="poll")  # mistake: "poke"
     StripeNewChargeSensor(task_id="m7", returns="row")  # mistake: "rows"
     StripeNewChargeSensor(task_id="m8", max_items="10")  # mistake: a text
-    StripeNewChargeSensor(task_id="m9", start_from=5)  # mistake: neither text nor date-time
+    StripeNewChargeSensor(task_id="m9", start_from=None)  # mistake: no time
     StripeNewCustomerSensor(task_id="m10", deferrable="yes")  # mistake: a text
     StripeNewCustomerSensor(task_id="m11", stripe_conn_id=None)  # mistake: None
     StripeNewCustomerSensor(task_id="m12", fields=5)  # mistake: a number
     StripeNewCustomerSensor(task_id="m13", advance_after="dag")  # mistake: "dag_run"
+    StripeEventSensor(task_id="m15")  # mistake: no types
+    StripeEventSensor(task_id="m16", types=5)  # mistake: a number
+    StripeEventSensor(task_id="m17", types=[5])  # mistake: numbers
+    StripeEventSensor(task_id="m18", types=["charge.failed"], returns="row")  # mistake: "rows"
     # No type checker finds this one: whatever else is given goes to Airflow's own class, which
     # refuses it when the file is parsed.
     StripeNewCustomerSensor(task_id="m14", feed="charge")  # mistake: the sensor has its feed
@@ -62,6 +67,12 @@ with DAG("asset", schedule=[stripe_asset("c", feed="custommer")]) as asset:  # m
     def read() -> None:
         """Use the hook."""
         hook.read("window")  # mistake: a text
+        hook.list()  # mistake: no feed
+        hook.list("charge", created="2026-01-01")  # mistake: created_gte
+        hook.list("charge", created_gte=["2026-01-01"])  # mistake: a list
+        hook.list("charge", parameters="customer=cus_1")  # mistake: a text
+        hook.list("charge", fields=5)  # mistake: a number
+        hook.list("charge")[0]  # mistake: an iterator
         hook.get_customer(5)  # mistake: a number
         hook.create_product()  # mistake: no name
         hook.create_customer(email="a@example.com")  # mistake: customer_email

@@ -88,6 +88,7 @@ stream("shaky", mode="reschedule", sensor=Shaky)
 # A load that lingers is one that can be killed.
 stream("strict", tries=NO_RETRIES, linger=4, advance_after="dag_run")
 stream("backlog", start_from="beginning", returns="window")
+stream("batches", start_from="beginning", fields=["id"])
 stream("manual", schedule=None, timeout=8, min_age=1)
 stream("marked", schedule=None, timeout=8, min_age=1)
 stream("skips", schedule=None, timeout=8, min_age=1, soft_fail=True)

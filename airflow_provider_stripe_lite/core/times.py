@@ -1,0 +1,99 @@
+"""Times as people give them and as Stripe counts them, which is in whole seconds since 1970."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, date, datetime
+from functools import lru_cache
+
+from airflow_provider_stripe_lite.errors import StripeInputError
+
+__all__ = ["FIRST", "FUTURE", "Moment", "first_second", "iso", "second_of"]
+
+# Two clocks may be so many seconds apart before anybody is told.
+FUTURE = 600
+# No object of Stripe is older than the one (2010), and no date of a pipeline beyond the other.
+FIRST, _MOST = 1_262_304_000, 4_102_444_800
+
+Moment = datetime | date | int | float | str
+
+
+def second_of(name: str, value: object) -> int:
+    """Return the epoch second of a time.
+
+    :param name: of the argument, for the sentence that refuses it.
+    :param value: a date-time or a date (UTC where it has no offset), either as ISO 8601 text, or
+        seconds since 1970.
+    :raises StripeInputError: the value is none of these, or not between 2010 and 2100.
+    """
+    second = _epoch(value)
+    if second is None:
+        raise StripeInputError(
+            f"{name} must be a date-time such as 2026-01-31T00:00:00Z, a date or seconds since "
+            f"1970, got {value!r:.60}."
+        )
+    if not FIRST <= second < _MOST:
+        raise StripeInputError(
+            f"{name} must be a time between 2010 and 2100, got {value!r:.60}: a number counts "
+            "seconds since 1970."
+        )
+    return second
+
+
+def first_second(start_from: object, now: datetime) -> int:
+    """Return the epoch second where reading begins, 0 for the beginning.
+
+    :param start_from: ``"now"``, ``"beginning"``, or a time that :func:`second_of` takes.
+    :param now: what ``"now"`` stands for.
+    :raises StripeInputError: something else, or a time in the future.
+    """
+    start = start_from.strip() if isinstance(start_from, str) else start_from
+    if start == "beginning":
+        return 0
+    if start == "now":
+        return int(now.timestamp())
+    if _epoch(start) is None:
+        raise StripeInputError(
+            'start_from must be "now", "beginning" or a date-time such as 2026-01-31T00:00:00Z, '
+            f"got {start_from!r:.60}."
+        )
+    second = second_of("start_from", start)
+    if second > now.timestamp() + FUTURE:
+        raise StripeInputError(
+            f"start_from must not lie in the future, got {start_from!r:.60}: nothing could be "
+            'delivered until then. Give a past time, or "now".'
+        )
+    return second
+
+
+def iso(second: int) -> str:
+    """Return an epoch second as ISO 8601 in UTC.
+
+    :raises ValueError: no calendar has it.
+    """
+    hour, rest = divmod(second, 3600)
+    return f"{_hour(hour)}:{rest // 60:02}:{rest % 60:02}+00:00"
+
+
+@lru_cache(maxsize=64)
+def _hour(hour: int) -> str:
+    """Return date and hour, which many objects of a page share: they are what takes the time."""
+    return datetime.fromtimestamp(hour * 3600, UTC).isoformat()[:13]
+
+
+def _epoch(value: object) -> int | None:
+    """Return the second of a time, or None where the value is none."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text.isascii() and text.isdecimal():
+            return int(text[:20])
+        with contextlib.suppress(ValueError):
+            value = datetime.fromisoformat(text)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if isinstance(value, datetime):
+        value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError):
+            return int(value)
+    return None
