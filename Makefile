@@ -25,8 +25,8 @@ demo: .venv/runtime ## run the examples in a real Airflow against a fake Stripe 
 ui: .venv/runtime ## the same Airflow in your browser, new objects arriving, until Ctrl-C
 	@$(PY) -m dev.ui
 
-test: .venv/dev ## all tests but the end-to-end ones, and what of the package they run
-	$(PYTEST) --cov=airflow_provider_stripe_lite
+test: .venv/dev ## all tests but the end-to-end ones; with COVERAGE=--cov, what of the package they run
+	$(PYTEST) $(COVERAGE)
 
 core: .venv/dev ## the tests of the core alone: seconds, no Airflow
 	$(PYTEST) tests/core

@@ -51,23 +51,19 @@ HOOK_METHODS = (
     "get_customer",
     "create_customer",
     "update_customer",
+    "list",
     "read",
     "get_conn",
     "test_connection",
 )
 # What Stripe says of a list, and no field of its record does.
 NOTES = {
-    "account": "Accounts connected to a platform's. Where Stripe sends one without `created`, the "
-    "poll fails and says so.",
+    "account": "Accounts connected to a platform's. One that Stripe sends without `created` is "
+    "delivered in the order of the list, and the log names it.",
     "apps.install": "Which installs are listed depends on the key.",
-    "checkout.session": "Raw objects hold a `client_secret`.",
     "customer": "Customers of test clocks are not in this list.",
     "event": "Stripe keeps events for 30 days, each in the API version of its own time.",
-    "file_link": "Raw objects hold a `url` that opens the file.",
-    "identity.verification_session": "Raw objects hold a `client_secret`.",
-    "payment_intent": "Raw objects hold a `client_secret`.",
     "plan": "Stripe's older name of recurring prices.",
-    "setup_intent": "Raw objects hold a `client_secret`.",
     "subscription": "Subscriptions of test clocks are not in this list.",
     "subscription_schedule": "Schedules of test clocks are not in this list.",
 }
@@ -272,6 +268,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "modules": modules,
     "limiter": lambda: call_table(RateLimiter.__init__, RateLimiter),
     "StripeNewObjectSensor": lambda: parameter_table(sensors.StripeNewObjectSensor),
+    "StripeEventSensor": lambda: call_table(
+        sensors.StripeEventSensor.__init__, sensors.StripeEventSensor
+    ),
     **{cls.__name__: (lambda cls=cls: parameter_table(cls)) for cls in OPERATORS},  # type: ignore[misc]
 }
 

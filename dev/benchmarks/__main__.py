@@ -14,18 +14,21 @@ from itertools import product
 from pathlib import Path
 
 from dev.benchmarks import limiter, report
-from dev.benchmarks.environments import OWN, ROOT, Environments, rounds_of, script
+from dev.benchmarks.environments import OWN, ROOT, Environments, medians, rounds_of, script
 from dev.benchmarks.shop import Shop
 
 # function in readers.py, environment, label
 READERS = (
-    ("ours_window", "own", "**read**"),
-    ("ours_orjson", "orjson", "**read**, orjson installed"),
-    ("ours_poll", "own", "**poll**, all in one batch ¹"),
+    ("ours_list", "own", "**list**"),
     ("bare", "own", "bare requests loop"),
-    ("dlt_rest", "dlt", "dlt, REST source ²"),
+    ("ours_poll", "own", "**poll** ¹"),
+    ("ours_rows", "own", "**poll**, rows ¹ ²"),
+    ("ours_list_orjson", "own", "**list**, orjson"),
+    ("bare_orjson", "own", "bare requests loop, orjson"),
+    ("ours_poll_orjson", "own", "**poll**, orjson ¹"),
+    ("dlt_rest", "dlt", "dlt, REST source ³"),
     ("stripe_python", "stripe", "stripe-python"),
-    ("tap_stripe", "tap-stripe", "tap-stripe ³"),
+    ("tap_stripe", "tap-stripe", "tap-stripe ⁴"),
 )
 # name of the figures: environment, function in costs.py
 COSTS = {
@@ -39,25 +42,29 @@ REDIS = "redis://127.0.0.1:6379/14"
 
 def compare(quick: bool) -> None:
     """Run everything side by side, in turn, several rounds; print and write the tables."""
-    rounds, objects, many = (1, 5_000, 50_000) if quick else (3, 50_000, 1_000_000)
+    rounds, objects, many = (1, 5_000, 50_000) if quick else (5, 50_000, 1_000_000)
     with Environments(ROOT / ".bench") as pythons, Shop() as shop:
         readers = [row for row in READERS if row[1] in pythons]
         reads = {
             name: partial(shop.read, pythons[where], name, objects) for name, where, _ in readers
         }
-        found = rounds_of(rounds, reads)
-        found["million"] = shop.read(pythons["own"], "ours_window", many, polls=False)
+        runs = rounds_of(rounds, reads)
         costs = {
             name: partial(script, pythons[where], function)
             for name, (where, function) in COSTS.items()
             if where in pythons
         }
-        found |= rounds_of(3 * rounds, costs)
-        found["imports"] = least_imports()
-        text = report.reading(readers, found, objects, many, rounds, pythons)
+        runs |= rounds_of(2 * rounds, costs)
+        found = medians(runs) | {
+            "million": shop.read(pythons["own"], "ours_list", many, polls=False),
+            "batch": shop.read(pythons["own"], "ours_batch", 10_000, polls=False),
+            "imports": least_imports(),
+        }
+        text = report.reading(readers, found, runs, pythons)
     report.write("bench", text, report.bars(readers, found), quick)
     if not quick:
-        report.write_readme(report.summary(readers, found))
+        plain = [row for row in readers if not row[0].endswith("_orjson")]
+        report.write_readme(report.summary(plain, found))
 
 
 def imports(_: bool) -> None:

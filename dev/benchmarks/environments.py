@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -24,6 +24,8 @@ _NOT_FOR_CHILDREN = {
 }
 
 Figures = dict[str, float]
+# The figures of each contestant, round by round.
+Runs = dict[str, list[Figures]]
 
 
 class Python(NamedTuple):
@@ -60,13 +62,9 @@ class Environments:
         self._folder = folder
 
     def __enter__(self) -> dict[str, Python]:
-        own = OWN.executable
         pythons = {"own": OWN}
         self._folder.mkdir(exist_ok=True)
         (self._folder / ".gitignore").write_text("*\n")
-        with suppress(subprocess.CalledProcessError):
-            extra = self._once("orjson", lambda path: _pip(own, "--target", str(path), "orjson"))
-            pythons["orjson"] = Python(own, (ROOT, extra))
         for name, packages in self.packages.items():
             with suppress(subprocess.CalledProcessError):
                 path = self._once(name, partial(_environment, packages))
@@ -88,14 +86,10 @@ class Environments:
         return path
 
 
-def _pip(python: Path, *arguments: str) -> None:
-    command = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-    subprocess.run([*command, *arguments], check=True, stderr=subprocess.DEVNULL)
-
-
 def _environment(packages: tuple[str, ...], path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", str(path)], check=True)
-    _pip(path / "bin" / "python", *packages)
+    pip = [str(path / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", *packages], check=True, stderr=subprocess.DEVNULL)
 
 
 def script(python: Python, *arguments: str) -> Figures:
@@ -106,13 +100,18 @@ def script(python: Python, *arguments: str) -> Figures:
     return figures
 
 
-def rounds_of(rounds: int, contestants: Mapping[str, Callable[[], Figures]]) -> dict[str, Any]:
-    """Let all of them run in turn, so many times; return the median of each figure."""
-    found: dict[str, list[Figures]] = {name: [] for name in contestants}
+def rounds_of(rounds: int, contestants: Mapping[str, Callable[[], Figures]]) -> Runs:
+    """Let all of them run in turn, so many times."""
+    runs: Runs = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
-            found[name].append(run())
+            runs[name].append(run())
+    return runs
+
+
+def medians(runs: Runs) -> dict[str, Figures]:
+    """Return the median of each figure."""
     return {
-        name: {key: statistics.median(figures[key] for figures in runs) for key in runs[0]}
-        for name, runs in found.items()
+        name: {key: statistics.median(one[key] for one in figures) for key in figures[0]}
+        for name, figures in runs.items()
     }

@@ -13,9 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_stripe_lite.core.client import StripeClient
 
 KEY = "sk_test_51BenchBenchBench0123456789"
 # The oldest charge, which is not read.
@@ -23,63 +27,69 @@ FIRST = f"ch_{0:024}"
 Read = Callable[[int], Iterable[object]]
 
 
-def ours(url: str, function: str) -> Read:
-    """Read with the provider's core, its call limit on."""
-    from airflow_provider_stripe_lite.core.client import StripeClient
-    from airflow_provider_stripe_lite.core.ratelimit import RateLimiter
-    from airflow_provider_stripe_lite.core.reading import poll, read
-    from airflow_provider_stripe_lite.core.window import Position, Source, stretch
+def ours_list(url: str, *, fast: bool = False) -> Read:
+    """Read the objects of a range of time, as ``StripeHook.list`` does."""
+    client = _client(url, fast)
+    from airflow_provider_stripe_lite.core.fields import projection
+    from airflow_provider_stripe_lite.core.lists import list_named
+    from airflow_provider_stripe_lite.core.reading import read_list
 
-    limiter = RateLimiter(Path(tempfile.mkdtemp()) / "calls.sqlite", calls=1_000_000)
-    client = StripeClient(KEY, base_url=url, limiter=limiter)
-    source = Source("charge", "bench", client.account, client.livemode)
+    resource, is_feed = list_named("charge")
+    row = projection("charge", "*")
 
-    def read_all(since: int) -> Iterable[object]:
-        begin, end = Position(since, FIRST), Position(int(time.time()))
-        return read(client, stretch(source, begin, end, None))
+    def read(since: int) -> Iterable[object]:
+        return map(row, read_list(client, resource, is_feed=is_feed, first=since, end=None))
 
-    def poll_all(since: int) -> Iterable[object]:
-        return poll(client, "charge", Position(since, FIRST), max_items=50_000).items
-
-    return read_all if function == "read" else poll_all
+    return read
 
 
-def ours_window(url: str) -> Read:
-    """Read a window, as if orjson were not installed."""
-    sys.modules["orjson"] = None  # type: ignore[assignment]
-    return ours(url, "read")
+def ours_poll(url: str, *, fast: bool = False, most: int = 1_000, fields: str | None = "*") -> Read:
+    """Poll batch after batch, as a sensor does run by run."""
+    client = _client(url, fast)
+    from airflow_provider_stripe_lite.core.fields import projection
+    from airflow_provider_stripe_lite.core.lists import feed_list
+    from airflow_provider_stripe_lite.core.reading import poll
+    from airflow_provider_stripe_lite.core.window import Position
+
+    resource, take = feed_list("charge"), projection("charge", fields)
+
+    def read(since: int) -> Iterable[object]:
+        position, more = Position(since, FIRST), True
+        while more:
+            batch = poll(client, resource, position, take=take, max_items=most)
+            yield from batch.items
+            position, more = batch.position, batch.more
+
+    return read
 
 
-def ours_poll(url: str) -> Read:
-    """Poll all in one batch, as if orjson were not installed."""
-    sys.modules["orjson"] = None  # type: ignore[assignment]
-    return ours(url, "poll")
-
-
-def ours_orjson(url: str) -> Read:
-    """Read a window with orjson, which must be installed."""
-    import orjson  # noqa: F401
-
-    return ours(url, "read")
-
-
-def bare(url: str) -> Read:
+def bare(url: str, *, fast: bool = False) -> Read:
     """Read as one does without any library: no retry, no limit, no cursor, no check."""
     import requests
 
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {KEY}"
+    if fast:
+        from orjson import loads
 
     def read(since: int) -> Iterable[object]:
         last, more = FIRST, True
         while more:
             params: dict[str, Any] = {"limit": 100, "ending_before": last}
-            page = session.get(f"{url}/v1/charges", params=params, timeout=80).json()
+            answer = session.get(f"{url}/v1/charges", params=params, timeout=80)
+            page = loads(answer.content) if fast else answer.json()
             yield from reversed(page["data"])
             more = page["has_more"]
             last = page["data"][0]["id"] if more else last
 
     return read
+
+
+ours_list_orjson = partial(ours_list, fast=True)
+ours_poll_orjson = partial(ours_poll, fast=True)
+ours_rows = partial(ours_poll, fields=None)
+ours_batch = partial(ours_poll, fields=None, most=10_000)
+bare_orjson = partial(bare, fast=True)
 
 
 def stripe_python(url: str) -> Read:
@@ -155,6 +165,22 @@ def dlt_rest(url: str) -> Read:
         return rows
 
     return read
+
+
+def _client(url: str, fast: bool) -> StripeClient:
+    """Return the provider's client with its call limit on.
+
+    :param fast: with orjson, which must be installed, else as if it were not.
+    """
+    if fast:
+        import orjson  # noqa: F401 - it must be there
+    else:
+        sys.modules["orjson"] = None  # type: ignore[assignment]
+    from airflow_provider_stripe_lite.core.client import StripeClient
+    from airflow_provider_stripe_lite.core.ratelimit import RateLimiter
+
+    limiter = RateLimiter(Path(tempfile.mkdtemp()) / "calls.sqlite", calls=1_000_000)
+    return StripeClient(KEY, base_url=url, limiter=limiter)
 
 
 def megabytes(field: str) -> float:

@@ -86,7 +86,7 @@ def test_dag_files_run(
     first, last = dag.topological_sort()
     got = run.xcom(first.task_id)
     if isinstance(got, dict):
-        assert got["count"] == 3
+        assert got["count"] is None
         assert run.xcom(last.task_id) == 300
     else:
         assert [row["id"] for row in got] == made["customer"]

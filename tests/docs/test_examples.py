@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_stripe_lite.core.reading import poll
+from airflow_provider_stripe_lite.core.resources import RESOURCES
 from airflow_provider_stripe_lite.core.window import Position, Source, stretch
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.testing import FakeStripe
@@ -33,7 +34,7 @@ def test_an_event_is_turned_into_rows(
     for _ in range(2):
         made += stripe.add_many("customer", 2, created=int(clock.now))
         clock.now += 100
-        start, position = position, poll(client, "customer", position).position
+        start, position = position, poll(client, RESOURCES["customer"], position).position
         window = stretch(source, start, position, 2)
         windows.append({"id": f"customer-{start.before}-{position.before}", **window})
     announced = (windows[1], windows[0], windows[1])

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_stripe_lite.core import ratelimit, reading
 from airflow_provider_stripe_lite.core.resources import DEFAULT_API_VERSION, RESOURCES
-from airflow_provider_stripe_lite.sensors import StripeNewObjectSensor
+from airflow_provider_stripe_lite.sensors import StripeEventSensor, StripeNewObjectSensor
 from dev import reference
 from tests.docs.blocks import PAGES, ROOT
 
@@ -32,7 +32,7 @@ def test_tables_are_up_to_date(page: Path) -> None:
 
 def test_every_parameter_is_described() -> None:
     """No public parameter has no meaning; "(templated)" stands where Airflow renders it."""
-    for cls in (*reference.OPERATORS, StripeNewObjectSensor):
+    for cls in (*reference.OPERATORS, StripeNewObjectSensor, StripeEventSensor):
         for name, (_, meaning) in reference.parameters(cls).items():
             assert meaning, f"{cls.__name__}.{name}"
             templated = "(templated)" in meaning
