@@ -157,7 +157,7 @@ ANSWERS = {
     "unreachable": (
         KEY,
         False,
-        r"No answer from http://127\.0\.0\.1:\d+ \(\w+\): check the network and .*\.",
+        r"No answer from http://127\.0\.0\.1:\d+: it refuses the connection; check .* and port\.",
     ),
 }
 
