@@ -210,11 +210,13 @@ class StripeFeedSensor(BaseSensorOperator):
 
     def _hurry(self, client: StripeClient) -> None:
         """Give a look no longer than what is left of the sensor's time, the first one excepted."""
-        now = datetime.now(UTC)
         if self._began is not None:
-            left = self.timeout - (now - self._began).total_seconds()
-            client.timeout = min(client.timeout, max(1.0, left))
-        self._began = self._began or now
+            client.timeout = min(client.timeout, max(1.0, self._left(self._began)))
+        self._began = self._began or datetime.now(UTC)
+
+    def _left(self, began: datetime) -> float:
+        """Return the seconds that are left of the sensor's time."""
+        return self.timeout - (datetime.now(UTC) - began).total_seconds()
 
     def _start(self, chain: CursorChain, context: Context) -> Position:
         """Return where the last run ended, or for the first run where it begins."""
@@ -262,8 +264,7 @@ class StripeFeedSensor(BaseSensorOperator):
 
     def _defer(self, context: Context, wait: float) -> None:
         """Let the triggerer wait; the timeout is what is left of the sensor's."""
-        started = context["ti"].start_date or datetime.now(UTC)
-        left = self.timeout - (datetime.now(UTC) - started).total_seconds()
+        left = self._left(context["ti"].start_date or datetime.now(UTC))
         if left <= 0:
             # A trigger that is over at once may come back before the scheduler knows that this
             # process ended, so the end is here.

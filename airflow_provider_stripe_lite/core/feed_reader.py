@@ -11,17 +11,22 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from airflow_provider_stripe_lite.core.client import StripeClient
-from airflow_provider_stripe_lite.core.pages import NEIGHBOURS, PAGE, Item, Page, Pages
+from airflow_provider_stripe_lite.core.pages import (
+    MAX_LOST,
+    NEIGHBOURS,
+    PAGE,
+    Item,
+    Page,
+    Pages,
+    is_gone,
+)
 from airflow_provider_stripe_lite.core.resources import Resource
-from airflow_provider_stripe_lite.core.times import FIRST
+from airflow_provider_stripe_lite.core.times import DAY, FIRST
 from airflow_provider_stripe_lite.core.window import Position
 from airflow_provider_stripe_lite.errors import StripeInvalidRequestError
 
-__all__ = ["MAX_LOST", "FeedReader", "is_gone"]
+__all__ = ["FeedReader"]
 
-_DAY = 86_400
-# The error is raised after this many page cursors in a row that Stripe does not know.
-MAX_LOST = 20
 # So many pages are kept while the old end of what is new is looked for from the new end.
 _MOST_KEPT = 10
 # The first object of an account is looked for in leaps once so many pages have not reached it.
@@ -58,8 +63,7 @@ class FeedReader:
         judge: Callable[[Page], None] | None = None,
     ) -> None:
         self.last_id = start.last_id
-        self._ranged = ranged
-        self._start, self._resource = start, resource
+        self._start, self._ranged = start, ranged
         self._pages = Pages(client, resource)
         self._end: dict[str, Any] = {} if until is None else {"created[lt]": until}
         self._cursor, self._more, self._expected = start.last_id, True, expected
@@ -142,7 +146,7 @@ class FeedReader:
             self._empty += 1
             return self._empty <= _MAX_EMPTY
         since = self._start.looked or self._start.before
-        if self.is_alive or page.now - since < _DAY:
+        if self.is_alive or page.now - since < DAY:
             return False
         newest = self._get({}, limit=1).items
         self.is_alive = not newest or newest[-1].id == self._cursor
@@ -225,27 +229,14 @@ class FeedReader:
         return kept
 
     def _step_back(self, page: Page, kept: Iterable[Page] = ()) -> Page:
-        """Return the page on the older side of another, whose objects may be deleted meanwhile.
+        """Return the page on the older side of another.
 
         :param kept: the pages before it, whose objects are known; none where the page itself is
             read again, from its new end.
         """
         known = self._newest.union(item.id for one in kept for item in one.items)
         behind = page.items if kept else page.items[::-1]
-        for item in behind[:MAX_LOST]:
-            try:
-                older = self._get({"starting_after": item.id, **self._from_floor})
-            except StripeInvalidRequestError as exc:
-                if not is_gone(exc):
-                    raise
-                continue
-            # Behind another object than the oldest one come some that are known.
-            items = [one for one in older.items if one.id not in known]
-            if items:
-                return older._replace(items=items)
-            if older.items and item is behind[0]:
-                raise self._pages.bad("gave no older page when asked for one, so it has no end")
-        return page._replace(items=[], more=False)
+        return self._pages.older(behind, self._from_floor, known)
 
     def _fresh(self, page: Page) -> list[Item]:
         """Return what is new, and remember how far reading has come: pages may overlap."""
@@ -264,15 +255,6 @@ class FeedReader:
             (item.id, item.second) for item in fresh if item.second >= self._floor
         )
         return fresh
-
-
-def is_gone(error: StripeInvalidRequestError) -> bool:
-    """Tell whether Stripe refuses a page cursor.
-
-    A request that differs from a good one by its page cursor alone is refused for that cursor, in
-    whatever words. If it was not, the request without it meets the same error.
-    """
-    return error.type is not None and error.status in (400, 404)
 
 
 def _span(kept: list[Page]) -> int:

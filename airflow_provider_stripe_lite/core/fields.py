@@ -104,11 +104,11 @@ def _row_of(fields: Sequence[Field]) -> Callable[[Row], Row]:
     below: dict[str, list[Field]] = {}
     for field in fields:
         head, _, rest = field.name.partition(".")
+        as_it_is = rest or field == Field(head, (head,))
+        finders[head] = None if as_it_is else _finder(field)
         if rest:
             below.setdefault(head, []).append(replace(field, name=rest))
-            finders[head] = _row_below(head, below[head])
-        else:
-            finders[head] = None if field == Field(head, (head,)) else _finder(field)
+    finders |= {head: _row_of(parts) for head, parts in below.items()}
     elsewhere = [(name, find) for name, find in finders.items() if find]
 
     def row(raw: Row) -> Row:
@@ -118,19 +118,6 @@ def _row_of(fields: Sequence[Field]) -> Callable[[Row], Row]:
         return made
 
     return row
-
-
-def _row_below(head: str, fields: list[Field]) -> Callable[[Row], Any]:
-    """Return the function that makes the part of a row that stands below one of its names."""
-    part, names = _row_of(fields), [field.name for field in fields]
-    if "." in "".join(names) or fields != [Field(name, (f"{head}.{name}",)) for name in names]:
-        return part
-
-    def find(raw: Row) -> Any:
-        place = raw.get(head)
-        return {name: place.get(name) for name in names} if isinstance(place, dict) else part(raw)
-
-    return find
 
 
 def _finder(field: Field) -> Callable[[Row], Any]:

@@ -17,14 +17,17 @@ from airflow_provider_stripe_lite.core.transport import Response
 from airflow_provider_stripe_lite.errors import (
     StripeConnectionError,
     StripeError,
+    StripeInvalidRequestError,
     StripeNotFoundError,
     StripeServerError,
 )
 
-__all__ = ["NEIGHBOURS", "PAGE", "Item", "Object", "Page", "Pages"]
+__all__ = ["MAX_LOST", "NEIGHBOURS", "PAGE", "Item", "Object", "Page", "Pages", "is_gone"]
 
 # Stripe gives no larger page; one smaller than the other would save nothing any more.
 PAGE, _LEAST_PAGE = 100, 12
+# The error is raised after this many page cursors in a row that Stripe does not know.
+MAX_LOST = 20
 # A list may show neighbours in another order than that of their seconds, as far apart as this.
 NEIGHBOURS = 3
 
@@ -100,6 +103,34 @@ class Pages:
         if answer.inner_lists:
             _warn_of_inner_lists(data)
         return page
+
+    def older(self, behind: list[Item], asked: dict[str, Any], known: set[str]) -> Page:
+        """Return the page on the older side of an object, which is empty where nothing is left.
+
+        :param behind: the object, and the next ones, each of which leads where those before it were
+            deleted meanwhile.
+        :param asked: the filters.
+        :param known: ids that come again behind another object than the first one.
+        :raises StripeInvalidRequestError: none of these objects is known any more.
+        """
+        page: Page | None = None
+        error: StripeError = self.bad("says that there is more behind a page without objects")
+        for item in behind[:MAX_LOST]:
+            try:
+                page = self.get({"starting_after": item.id, **asked})
+            except StripeInvalidRequestError as exc:
+                if not is_gone(exc):
+                    raise
+                error = exc
+                continue
+            items = [one for one in page.items if one.id not in known]
+            if items:
+                return page._replace(items=items)
+            if page.items and item is behind[0]:
+                raise self.bad("gave no older page when asked for one, so it has no end")
+        if page is None:
+            raise error
+        return page._replace(items=[], more=False)
 
     def _answer(self, asked: dict[str, Any], limit: int, max_wait: float | None) -> Response:
         size = min(limit, self._limit)
@@ -211,6 +242,15 @@ class Pages:
             request_id=self.request_id,
             retryable=True,
         )
+
+
+def is_gone(error: StripeInvalidRequestError) -> bool:
+    """Tell whether Stripe refuses a page cursor.
+
+    A request that differs from a good one by its page cursor alone is refused for that cursor, in
+    whatever words. If it was not, the request without it meets the same error.
+    """
+    return error.type is not None and error.status in (400, 404)
 
 
 def _have_ids(data: list[Any]) -> bool:

@@ -14,17 +14,13 @@ from typing import Any
 from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.batches import Batch, GrowingBatch, Take
 from airflow_provider_stripe_lite.core.client import StripeClient
-from airflow_provider_stripe_lite.core.feed_reader import MAX_LOST, FeedReader, is_gone
+from airflow_provider_stripe_lite.core.feed_reader import FeedReader
 from airflow_provider_stripe_lite.core.lists import feed_list
 from airflow_provider_stripe_lite.core.pages import NEIGHBOURS, Item, Object, Page, Pages
 from airflow_provider_stripe_lite.core.resources import Resource
-from airflow_provider_stripe_lite.core.times import FIRST, FUTURE, iso
+from airflow_provider_stripe_lite.core.times import DAY, FIRST, FUTURE, iso
 from airflow_provider_stripe_lite.core.window import Position, Window, end_of, is_empty, start_of
-from airflow_provider_stripe_lite.errors import (
-    RateLimitWait,
-    StripeInputError,
-    StripeInvalidRequestError,
-)
+from airflow_provider_stripe_lite.errors import RateLimitWait, StripeInputError
 
 __all__ = [
     "MAX_ITEMS",
@@ -229,30 +225,7 @@ def _newest_first(
         yield from (item.raw for item in reversed(page.items))
         if not page.more:
             return
-        page = _behind(pages, page, asked)
-
-
-def _behind(pages: Pages, page: Page, asked: dict[str, Any]) -> Page:
-    """Return the page on the older side; where its oldest object was deleted, the next one leads.
-
-    :raises StripeInvalidRequestError: none of its objects is known any more.
-    """
-    error, known = None, {item.id for item in page.items}
-    for item in page.items[:MAX_LOST]:
-        try:
-            older = pages.get({"starting_after": item.id, **asked})
-        except StripeInvalidRequestError as exc:
-            if not is_gone(exc):
-                raise
-            error = exc
-            continue
-        # Behind another object than the oldest one come some that are known.
-        items = [one for one in older.items if one.id not in known]
-        if items:
-            return older._replace(items=items)
-    if error is not None:
-        raise error
-    return page._replace(items=[], more=False)
+        page = pages.older(page.items, asked, {item.id for item in page.items})
 
 
 def _judge(
@@ -280,7 +253,7 @@ def _judge(
 def _refuse_forgotten(name: str, resource: Resource, since: int, now: int) -> None:
     """Refuse to read on from a time of which Stripe has dropped objects since."""
     days = resource.kept_days
-    if days is not None and FIRST < since < now - days * 86_400:
+    if days is not None and FIRST < since < now - days * DAY:
         raise StripeInputError(
             f"{name} must not lie more than {days} days back, as Stripe keeps no "
             f"{resource.object} longer, got {iso(since)}: what came since then may be gone. Begin "

@@ -8,8 +8,9 @@ from functools import lru_cache
 
 from airflow_provider_stripe_lite.errors import StripeInputError
 
-__all__ = ["FIRST", "FUTURE", "Moment", "first_second", "iso", "second_of"]
+__all__ = ["DAY", "FIRST", "FUTURE", "Moment", "first_second", "iso", "second_of"]
 
+DAY = 86_400
 # Two clocks may be so many seconds apart before anybody is told.
 FUTURE = 600
 # No object of Stripe is older than the one (2010), and no date of a pipeline beyond the other.
