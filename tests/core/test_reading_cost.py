@@ -90,8 +90,8 @@ def test_a_window_of_a_sensor_costs_one_call(
     ("start", "most"),
     [
         pytest.param(Position(NOW - 200_000 + 1, f"re_{0:024}"), 510, id="an id"),
-        pytest.param(Position(NOW - 200_000 + 1), 515, id="a date"),
-        pytest.param(Position(NOW - 200_100), 515, id="a date before the first"),
+        pytest.param(Position(NOW - 200_000 + 1), 510, id="a date"),
+        pytest.param(Position(NOW - 200_100), 510, id="a date before the first"),
         pytest.param(Position(0), 515, id="the beginning"),
     ],
 )

@@ -204,6 +204,18 @@ def test_the_oldest_objects_may_all_go_while_they_are_sought(
     assert ids(poll(client, CUSTOMERS, start)) == made[rest:]
 
 
+@pytest.mark.parametrize("start", [START, Position(0)])
+def test_a_page_that_was_deleted_as_a_whole_is_not_taken_for_the_end(
+    fake: FakeStripe, client: StripeClient, start: Position
+) -> None:
+    """None of its objects leads to what is older: the poll fails, and the next one has it all."""
+    made = fake.add_many("customer", 150, created=NOW - 900, spread=300)
+    fake.fault(hook=lambda _: deque(map(fake.delete, made[50:])), skip=1)
+    with pytest.raises(StripeInvalidRequestError):
+        poll(client, CUSTOMERS, start)
+    assert ids(poll(client, CUSTOMERS, start)) == made[:50]
+
+
 def test_late_objects_from_before_the_start_do_not_make_it_search_for_ever(
     server: SharedServer, clock: Clock
 ) -> None:
