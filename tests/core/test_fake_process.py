@@ -24,6 +24,8 @@ def test_it_is_served_as_a_process_and_ends_quietly(host: str) -> None:
     """
     command = [sys.executable, "-m", "airflow_provider_stripe_lite.testing", "--port", "0"]
     command += ["--host", host, "--inflow", "checkout.session:50"]
+    # What a shell starts in the background ignores Ctrl-C, and so would this child.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -38,6 +40,7 @@ def test_it_is_served_as_a_process_and_ends_quietly(host: str) -> None:
             assert (process.stdout.read(), process.stderr.read()) == ("", "")
         finally:
             process.kill()
+            signal.signal(signal.SIGINT, before)
     name, _, value = connection.partition("=")
     assert name == "AIRFLOW_CONN_STRIPE_DEFAULT"
     assert json.loads(value.strip("'"))["host"] == url

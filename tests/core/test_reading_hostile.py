@@ -150,7 +150,7 @@ def test_a_server_that_ignores_what_to_go_on_after_is_refused(
 ) -> None:
     """On the way to the old end of the list."""
     limiter = FakeLimiter()
-    fake.add_many("customer", 1_450, created=NOW - 900, spread=800)
+    fake.add_many("customer", 2_450, created=NOW - 900, spread=800)
     ignore(fake, "starting_after")
     limiter.open(most=40)
     refused(connect(limiter=limiter), start, words)
