@@ -31,7 +31,7 @@ __all__ = ["FeedReader"]
 _MOST_KEPT = 10
 # The first object of an account is looked for in leaps once so many pages have not reached it.
 _FEW_KEPT = 2
-# Over so many pages it is walked to, as a leap would save less than it costs.
+# The old end is walked to over so many pages, as a leap would save less than it costs.
 _FEW_STEPS = 16
 # A leap goes so many pages back, and each further one so many times as far.
 _LEAP, _LONGER = 10, 64
@@ -209,27 +209,26 @@ class FeedReader:
         """
         low, leap = max(self._floor, FIRST), 0 if self._floor > FIRST else _LEAP
         # A time is often given as that of the first object, so it is looked for there first.
-        filtered, near, oldest = False, not leap, False
-        while kept[-1].more:
+        filtered, first = False, not leap
+        while filtered or kept[-1].more:
             top = kept[-1].items[0].second
-            if oldest or _pages_between(kept, low) <= _FEW_STEPS:
-                if filtered:
-                    # The filter has hidden what is dated ahead of its place: read the page again.
-                    again = self._step_back(kept[0])
-                    kept = [again if again.items else kept[0]._replace(more=False)]
-                    filtered = oldest = False
-                else:
-                    kept = [*kept[1 - _MOST_KEPT :], self._step_back(kept[-1], kept)]
+            is_near = not kept[-1].more or _pages_between(kept, low) <= _FEW_STEPS
+            if is_near and filtered:
+                # The filter has hidden what is dated ahead of its place: read the page again.
+                again = self._step_back(kept[0])
+                kept, filtered = [again if again.items else kept[0]._replace(more=False)], False
+                continue
+            if is_near:
+                kept = [*kept[1 - _MOST_KEPT :], self._step_back(kept[-1], kept)]
                 continue
             middle = top - leap * _span(kept)
-            if near:
-                middle, near = low + _MOST_KEPT // 2 * _span(kept), False
+            if first:
+                middle, first = low + _MOST_KEPT // 2 * _span(kept), False
             elif not leap or middle <= low:
                 middle, leap = (low + top) // 2, 0
             page = self._get({**self._from_floor, "created[lt]": middle})
             if page.items:
-                kept, leap, filtered = [page._replace(more=True)], leap * _LONGER, True
-                oldest = not page.more
+                kept, leap, filtered = [page], leap * _LONGER, True
             else:
                 low, leap = middle, 0
         return kept
