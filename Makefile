@@ -1,7 +1,7 @@
 # Each target sets up by itself what it needs, in .venv; a second time that costs nothing.
 
 PYTHON ?= python3
-MINUTES ?= 30
+SERIES ?= 10
 
 PY := .venv/bin/python
 PIP := $(PY) -m pip --quiet --disable-pip-version-check
@@ -36,13 +36,14 @@ lint: .venv/dev ## ruff and mypy
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
-e2e: .venv/dev ## real schedulers, databases, kills and a browser: about 14 minutes
+e2e: .venv/dev ## real schedulers, databases, kills and a browser: about 12 minutes
 	$(PY) -m pytest -s -m e2e
 
-soak: .venv/dev ## the same for longer: make soak MINUTES=30
+soak: .venv/dev ## the same for longer, once for each release: make soak SERIES=10
+	LEDGER_LIVES=100000 $(PYTEST) tests/core/test_ledger_lives.py
 	HYPOTHESIS_HISTORIES=10000 $(PY) -m pytest tests/core/test_cursor_machine.py
-	RUN_HISTORIES=100 $(PY) -m pytest tests/airflow/test_run_histories.py
-	SOAK_MINUTES=$(MINUTES) $(PY) -m pytest -s -m soak
+	RUN_LIVES=300 $(PYTEST) tests/airflow/test_run_lives.py
+	SERIES=$(SERIES) $(PY) -m pytest -s -m soak
 
 bench: .venv/dev ## speed and memory, side by side with other ways to read Stripe
 	$(PY) -m dev.benchmarks

@@ -1,240 +1,257 @@
-"""What a sensor remembers: how the position travels from one run to the next.
+"""The ledger: what a sensor remembers, so that runs which overlap get each object exactly once.
 
-A run *claims* a window in its own state store, which survives retries, clears and reschedules; so
-the run gets the same window again whatever happens to it. It also pushes the window as the XCom
-``cursor``, from which the next run goes on: behind the window, or at its beginning if the run that
-claimed it failed. A stale read loses nothing: every position says only what has been delivered, so
-the furthest one counts.
+One document for each stream, in an Airflow Variable, holds the position and the newest claims. A
+claim is a run's own window: a run that comes again, for whatever reason, finds it there and gets
+the same objects. A window whose run neither runs nor has succeeded is free, and the next run takes
+it. All of this happens in one write. Airflow has no compare-and-swap, so the document is read again
+just before that write, and once more when no other write can still be under way.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-from dataclasses import replace
+import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow.sdk import TaskInstanceState, Variable
-from airflow.sdk.exceptions import AirflowFailException
-
-from airflow_provider_stripe_lite._compat import NEVER_EXPIRE
-from airflow_provider_stripe_lite.core.window import (
-    Position,
-    Source,
-    Window,
-    checked,
-    end_of,
-    refuse_foreign,
-    start_of,
-    stretch,
-)
-from airflow_provider_stripe_lite.errors import StripeInputError
+from airflow_provider_stripe_lite import _document
+from airflow_provider_stripe_lite._document import Claim, Document
+from airflow_provider_stripe_lite.core import clock
+from airflow_provider_stripe_lite.core.times import first_second
+from airflow_provider_stripe_lite.core.window import Position, Source, Window, refuse_foreign
+from airflow_provider_stripe_lite.errors import StripeCursorError, StripeInputError
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow_provider_stripe_lite._runs import Runs
+    from airflow_provider_stripe_lite.core.batches import Batch
 
-__all__ = ["Cursor", "CursorChain"]
+__all__ = ["Ledger", "Outcome"]
 
-# Both the XCom and the entry in the run's state store have this key.
-CURSOR = "cursor"
-Cursor = dict[str, Any]
-# This entry of the state store says how far the runs before it had come.
-_START = "start"
-_FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
-_FAILED = ("failed", "upstream_failed", "skipped", "removed")
-# The search for the oldest run without a cursor ends after so many runs.
-_ATTEMPTS = 100
-
-_START_OVER_HINT = (
-    "To start afresh on purpose, give the task another task_id (and cursor_variable another name, "
-    "if it is set): it then begins at start_from."
-)
-_KEEP_ORDER_HINT = "To go on, keep the order of what the sensor expands over."
+# From its second read to its write a process needs a small part of this: see docs/guarantees.md.
+FENCE_SECONDS = 5.0
+# What is the same in so many rounds does not change any more.
+_ROUNDS = 3
 
 
-class CursorChain:
-    """The cursors of one sensor task, over its runs.
+class Outcome(NamedTuple):
+    """What one poll gives a sensor.
 
-    :param source: feed, connection, account and mode of the task.
-    :param advance_after: ``sensor`` or ``dag_run``: what must have succeeded for a window to count
-        as delivered.
-    :param variable: Airflow Variable that keeps the cursor too; each index of a mapped task has its
-        own.
+    :ivar window: the window of this run, or None where nothing is new.
+    :ivar batch: what the look returned, or None where none was needed.
+    :ivar cursor: what the run pushes as its XCom ``cursor``.
     """
 
-    def __init__(
-        self, context: Context, source: Source, *, advance_after: str, variable: str | None
-    ) -> None:
-        self._ti: Any = context["ti"]
-        self._store: Any = context["task_state_store"]
-        self._source, self._after_dag_run = source, advance_after == "dag_run"
-        self._mapped = self._ti.map_index is not None and self._ti.map_index >= 0
-        mapped = f"_{self._ti.map_index}" if self._mapped else ""
-        self._variable = f"{variable}{mapped}" if variable else None
-        self._name = f"{self._ti.dag_id}.{self._ti.task_id}"
+    window: Window | None
+    batch: Batch | None
+    cursor: dict[str, Any]
 
-    def claimed(self) -> Cursor | None:
-        """Return the cursor that this run has claimed in an earlier try, or None."""
-        cursor = self._checked(self._store.get(CURSOR))
-        return None if cursor is None else {**cursor, "again": True}
 
-    def previous(self) -> Position | None:
-        """Return how far the runs of this task have come, or None for the first run.
+class Ledger:
+    """The cursor of one stream, as one process of a sensor uses it.
 
-        The furthest of all that is known counts, and a run never falls behind what it once knew:
-        clearing the run before it, for instance, makes that one's cursor uncertain for a while.
+    :param runs: what the ledger asks of Airflow.
+    :param first: returns where the first run begins.
+    """
+
+    def __init__(self, runs: Runs, first: Callable[[], Position]) -> None:
+        self._runs, self._first = runs, first
+        self._me = {"run_id": runs.run_id, "run_after": runs.run_after, "map_index": runs.map_index}
+        self._stood: Claim | None = None
+        self._unread = self._unchanged = 0
+
+    def claim(self, source: Source, look: Callable[[Position], Batch]) -> Outcome:
+        """Give this run its window: its own of before, a free one, or what is new.
+
+        :param source: what the sensor and its connection stand for.
+        :param look: reads what is new since a position, which it returns where nothing is.
+        :raises StripeInputError: the cursor is another's, or no cursor, or has forgotten this run.
+        :raises StripeCursorError: the cursor cannot be read or written now.
         """
-        pinned = self._store.get(_START)
-        if pinned:
-            pinned = checked(pinned, f"The start that {self._name} keeps", _START_OVER_HINT)
-        furthest = start_of(pinned) if pinned else None
-        candidates = self._candidates()
-        if furthest is not None and not candidates:
-            # First run, second try: Airflow deletes a task's XComs before each try, so the start
-            # is pushed again.
-            self.begin(furthest)
-        for cursor in sorted(candidates, key=lambda cursor: -end_of(cursor["window"]).before):
-            if furthest is None or furthest.before < end_of(cursor["window"]).before:
-                known = filter(None, (furthest, self._reached(cursor)))
-                furthest = max(known, key=lambda position: position.before)
-        if furthest is not None and (not pinned or start_of(pinned) != furthest):
-            self._store.set(_START, self._window(furthest, furthest, 0))
-        return furthest
+        while (outcome := self._round(source, look)) is None:
+            pass
+        return outcome
 
-    def first_attempt(self, run_after: datetime) -> datetime:
-        """Return the date of the oldest run without a cursor: this one, or one that died.
-
-        A first run killed before it pushed a cursor must not move "now" forward.
-        """
-        for _ in range(_ATTEMPTS):
-            before = self._ti.get_previous_ti(logical_date=run_after, map_index=self._ti.map_index)
-            if before is None or before.logical_date is None:
-                break
-            run_after = before.logical_date
-        return run_after
-
-    def claim(self, start: Position, end: Position, count: int | None) -> Cursor:
-        """Make the window this run's own, before anything of it is delivered."""
-        state = self._state(self._ti.run_id)
-        if state in (*_FAILED, "success"):
-            # Somebody marked the task by hand; Airflow kills its process only seconds later.
-            raise AirflowFailException(
-                f"This task was marked {state} while it ran, so it claims no window."
-            )
-        cursor = self._cursor(start, end, count)
-        self._store.set(CURSOR, cursor, retention=NEVER_EXPIRE)
-        return cursor
-
-    def begin(self, start: Position) -> None:
-        """Publish where the first run began: it may find nothing and fail."""
-        self.publish(self._cursor(start, start, 0))
-
-    def publish(self, cursor: Cursor) -> None:
-        """Hand the cursor on to the next run; the Variable only ever moves forward."""
-        if self._variable:
-            known = self._from_variable()
-            if known is None or self._reached(known).before < end_of(cursor["window"]).before:
-                cursor_of = {"task": self._name, **cursor}
-                Variable.set(self._variable, cursor_of, serialize_json=True)
-        self._ti.xcom_push(CURSOR, cursor)
-
-    def _cursor(self, start: Position, end: Position, count: int | None) -> Cursor:
-        return {
-            "v": 1,
-            "window": self._window(start, end, count),
-            "looked": end.looked,
-            "run_id": self._ti.run_id,
-            "map_index": self._ti.map_index,
-        }
-
-    def _window(self, start: Position, end: Position, count: int | None) -> Window:
-        return stretch(self._source, start, end, count)
-
-    def _candidates(self) -> list[Cursor]:
-        """Return the cursors that may be the newest.
-
-        They are the newest one that Airflow shows to this run, that of the newest success of any
-        date, and the Variable's. The first is the newest by date before this run's (on PostgreSQL a
-        run without a logical date comes first), so in a DAG with runs of several kinds it alone may
-        be an old one. Runs without a logical date are ordered by push time, so a cleared old run
-        looks newest: if the newest cursor is such a repeat, all of them are compared.
-        """
-        index = self._ti.map_index
-        found = [self._checked(self._pull(include_prior_dates=True, map_indexes=index))]
-        if found[0] is not None and found[0].get("again"):
-            rest = self._pull(include_prior_dates=True)
-            found += [self._checked(cursor) for cursor in rest if cursor.get("map_index") == index]
-        success = self._ti.get_previous_ti(
-            state=TaskInstanceState.SUCCESS, logical_date=_FAR_FUTURE, map_index=index
-        )
-        if success is not None and (found[0] is None or found[0]["run_id"] != success.run_id):
-            found.append(self._checked(self._pull(run_id=success.run_id, map_indexes=index)))
-        found.append(self._from_variable())
-        return [cursor for cursor in found if cursor is not None]
-
-    def _pull(self, **where: Any) -> Any:
-        """Return one cursor, or without ``map_indexes`` those of all runs, in no order."""
-        found = self._ti.xcom_pull(task_ids=self._ti.task_id, key=CURSOR, **where)
-        return found if "map_indexes" in where or isinstance(found, list) else [found]
-
-    def _from_variable(self) -> Cursor | None:
-        if not self._variable:
+    def _round(self, source: Source, look: Callable[[Position], Batch]) -> Outcome | None:
+        """Go through the steps once; None where they begin anew."""
+        known = self._runs.read()
+        document = self._begun(source) if known is None else self._parsed(known, source)
+        if document is None:
             return None
-        cursor = Variable.get(self._variable, default=None)
-        # Airflow's own decoding would give None for a text that is no JSON.
-        with contextlib.suppress(TypeError, ValueError):
-            cursor = json.loads(cursor)
-        if isinstance(cursor, dict) and cursor.get("task") != self._name:
-            raise StripeInputError(
-                f"The Variable {self._variable} holds the cursor of {cursor.get('task')}, not of "
-                f"{self._name}: give each sensor a cursor_variable of its own."
-            )
-        return self._checked(cursor)
-
-    def _checked(self, cursor: Any) -> Cursor | None:
-        """Refuse a cursor that this task cannot go on from (P10)."""
-        if cursor is None:
+        if "nonce" not in document:
+            self._put(known, document, wait=True)
             return None
-        window = cursor.get("window") if isinstance(cursor, dict) else None
-        if window is None or cursor.get("v") != 1 or not isinstance(cursor.get("run_id"), str):
-            raise StripeInputError(
-                f"The XCom or Variable of {self._name} holds no cursor of this provider. "
-                f"{_START_OVER_HINT}"
+        mine = next((one for one in document["claims"] if _owner(one) == _owner(self._me)), None)
+        if mine is not None:
+            if mine != self._stood:
+                # Who is about to write may not know of this claim: then it is gone after one wait.
+                self._stood = mine
+                self._runs.sleep(FENCE_SECONDS)
+                return None
+            return self._outcome(document, source, mine["window"])
+        self._stood, batch = None, None
+        self._refuse_forgotten(document)
+        free, settled = self._judged(document)
+        if free:
+            # No request to Stripe stands between the states and the write, so what is new is left
+            # for the next run.
+            taken = min(free, key=self._order)
+            document["claims"].remove(taken)
+            window = taken["window"]
+        else:
+            start, settled = document.position, settled or document.is_overdue
+            batch = look(start)
+            window = document.note(source, batch)
+            if batch.count == 0:
+                # Where the last object was deleted, another one may have taken its place.
+                settled = settled or batch.position != start
+                if settled and not self._put(known, document, wait=False):
+                    return None
+                return self._outcome(document, source, None, batch)
+        document.append({**self._me, "window": window, "done": False})
+        stays = self._put(known, document, wait=True)
+        return self._outcome(document, source, window, batch) if stays else None
+
+    def _put(self, known: str | None, document: Document, *, wait: bool) -> bool:
+        """Write the document in the place of ``known``, and tell whether it stays there."""
+        runs = self._runs
+        if not runs.is_running():
+            raise StripeCursorError(
+                "This task was marked or cleared while it ran: no window for it."
             )
-        window = checked(window, f"The cursor of {self._name}", _START_OVER_HINT)
-        remedy = _KEEP_ORDER_HINT if self._mapped else _START_OVER_HINT
-        refuse_foreign(window, self._source, "cursor", remedy)
-        conn_id = self._source.stripe_conn_id
-        if self._mapped and window["stripe_conn_id"] != conn_id:
+        # A document that "is not found" may be there: see `_begun`.
+        if runs.read() != known or (known is None and not runs.is_absent()):
+            return False
+        document |= {"rev": document["rev"] + 1, "nonce": uuid.uuid4().hex}
+        text = json.dumps(document)
+        runs.write(text)
+        if not wait:
+            return True
+        runs.sleep(FENCE_SECONDS)
+        now = runs.read()
+        self._unchanged = self._unchanged + 1 if now == known else 0
+        if self._unchanged == _ROUNDS:
             raise StripeInputError(
-                f"This cursor was made for connection {window['stripe_conn_id']!r}, but map index "
-                f"{self._ti.map_index} now stands for {conn_id!r}; nothing was delivered. {remedy}"
+                f"The Variable {runs.key} does not change when it is written: an environment "
+                f"variable AIRFLOW_VAR_{runs.key.upper()} or a secrets backend hides it. Remove it "
+                "there."
             )
-        return {**cursor, "window": window}
+        return now == text
 
-    def _reached(self, cursor: Cursor) -> Position:
-        """Return where the next run resumes: the window's end, or its start after a failure.
+    def _outcome(
+        self, document: Document, source: Source, claimed: Claim | None, batch: Batch | None = None
+    ) -> Outcome:
+        window = document.window(claimed, source.stripe_conn_id) if claimed else None
+        return Outcome(window, batch, document.cursor(self._runs.key, claimed))
 
-        A running or cleared task counts as done: it reads its own window again.
-        """
-        run_id, window = cursor["run_id"], cursor["window"]
-        # A run may be green although its sensor is not.
-        counts = self._state(run_id) not in _FAILED
-        if counts and self._after_dag_run:
-            counts = self._ti.get_dagrun_state(self._ti.dag_id, run_id) == "success"
-        looked = cursor.get("looked")
-        end = replace(end_of(window), looked=looked if isinstance(looked, int) else None)
-        return end if counts else start_of(window)
+    def _judged(self, document: Document) -> tuple[list[Claim], bool]:
+        """Return the claims that are free to take, and whether another one has become done."""
+        runs, settled, free = self._runs, False, list[Claim]()
+        claims = [claim for claim in document["claims"] if not claim["done"]]
+        if not claims:
+            return [], False
+        states = runs.states([_owner(claim) for claim in claims])
+        good = [claim for claim in claims if states.get(_owner(claim)) == "success"]
+        # Where a mapped list has changed, a task may have delivered another window than this. Asked
+        # for behind the states, the XCom of a task that has succeeded is its last one.
+        pushed = {_owner(c): runs.pushed(*_owner(c)) for c in good} if runs.is_mapped else {}
+        for claim in claims:
+            state, cursor = states.get(_owner(claim)), pushed.get(_owner(claim))
+            delivered = cursor and (cursor.get("stream"), cursor.get("window"))
+            if state == "success" and delivered in (None, (runs.key, claim["window"])):
+                claim["done"] = settled = True
+            elif state not in ("running", "restarting"):
+                free.append(claim)
+        return free, settled
 
-    def _state(self, run_id: str) -> str:
-        """Return the state of this task in a run.
+    def _order(self, claim: Claim) -> tuple[bool, str]:
+        """Put a window of this run, under another map index, before the oldest one."""
+        return claim["run_id"] != self._me["run_id"], claim["window"]["created_gte"]
 
-        It is ``None`` for a task that was cleared, ``removed`` for one that is gone.
-        """
-        ti, index = self._ti, self._ti.map_index if self._mapped else None
-        states = ti.get_task_states(
-            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[run_id], map_index=index
+    def _refuse_forgotten(self, document: Document) -> None:
+        runs, trimmed = self._runs, document.get("trimmed")
+        if runs.is_cleared and trimmed and runs.run_after <= trimmed:
+            raise StripeInputError(
+                f"The cursor of {runs.task} no longer knows what this run returned, so a cleared "
+                "run gets nothing: what it returned counts as delivered. For what is new, trigger "
+                "another run."
+            )
+
+    def _begun(self, source: Source) -> Document | None:
+        """Return the document to begin with, or None where the Variable is there after all."""
+        runs = self._runs
+        # Airflow answers "not found", too, where its own database stumbles.
+        if not runs.is_absent():
+            self._unread += 1
+            if self._unread < _ROUNDS:
+                return None
+            raise StripeCursorError(
+                f"The Variable {runs.key} is there, and Airflow cannot read it: its database is "
+                "busy, or its Fernet key has changed. Nothing was delivered."
+            )
+        # A mapped task has as many streams as connections and accounts.
+        cursors = [
+            self._checked(value, source, f"The XCom cursor of {runs.task}")
+            for value in runs.cursors()
+            if not (runs.is_mapped and isinstance(value, dict))
+            or value.get("stream", runs.key) == runs.key
+        ]
+        if cursors:
+            newest = max(cursors, key=lambda cursor: int(cursor["rev"]))
+            return Document.resumed(runs.task, newest)
+        if not runs.is_mapped and runs.has_succeeded():
+            if not runs.is_absent():
+                # It was the first run, which has come to its end meanwhile.
+                return None
+            raise StripeInputError(
+                f"{runs.task} has succeeded before, and neither the Variable {runs.key} nor an "
+                f"XCom says where it stands; nothing was delivered. {self.remedy}"
+            )
+        return Document.begun(runs.task, source, self._first(), None)
+
+    def _parsed(self, text: str, source: Source) -> Document:
+        """Return what the Variable holds; a document without a nonce is a person's."""
+        self._unread = 0
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        if isinstance(value, dict) and value.keys() == {"start_from"}:
+            now = datetime.fromtimestamp(clock.now(), UTC)
+            start = Position(first_second(value["start_from"], now))
+            return Document.begun(self._runs.task, source, start, _document.now())
+        document = self._checked(value, source, f"The Variable {self._runs.key}")
+        for name, mine in (("task", self._runs.task), ("stream", self._runs.key)):
+            theirs = document.get(name, mine)
+            if theirs != mine and (name == "task" or self._runs.is_mapped):
+                raise StripeInputError(
+                    f"The Variable {self._runs.key} holds the cursor of {theirs}, not of {mine}: "
+                    "give each sensor a cursor_variable of its own. Where the task has got another "
+                    f'name, write it into the "{name}" of the Variable.'
+                )
+        return document if "nonce" in document else Document.resumed(self._runs.task, document)
+
+    def _checked(self, value: Any, source: Source, what: str) -> Document:
+        """Refuse what this task cannot go on from."""
+        document = Document(value if isinstance(value, dict) else ())
+        if not document.is_whole:
+            masked = ": somebody saved the *** that Airflow shows" if value == "***" else ""
+            raise StripeInputError(
+                f"{what} holds no cursor of this version{masked}; nothing was delivered. "
+                f"{self.remedy}"
+            )
+        made_for: Any = {**document, "stripe_account": document["account"]}
+        refuse_foreign(made_for, source, "cursor", self.remedy)
+        return document
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about a cursor that cannot be used."""
+        return (
+            f'To begin at a time of your own, write {{"start_from": "2026-01-31T00:00:00Z"}} into '
+            f"the Variable {self._runs.key} and trigger a new run."
         )
-        name = ti.task_id if index is None else f"{ti.task_id}_{index}"
-        return str(states.get(run_id, {}).get(name, "removed"))
+
+
+def _owner(claim: Claim) -> tuple[str, int]:
+    return claim["run_id"], claim["map_index"]

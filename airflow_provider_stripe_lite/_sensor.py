@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import (
+    AirflowNotFoundException,
     AirflowRescheduleException,
     AirflowSensorTimeout,
     AirflowSkipException,
 )
 
-from airflow_provider_stripe_lite._cursor import CursorChain
+from airflow_provider_stripe_lite._bell import STREAM, rung_since
+from airflow_provider_stripe_lite._cursor import Ledger, Outcome
+from airflow_provider_stripe_lite._runs import CURSOR, Runs
 from airflow_provider_stripe_lite._seen import Seen
+from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.batches import Batch
-from airflow_provider_stripe_lite.core.fields import Row, projection
+from airflow_provider_stripe_lite.core.fields import Row, projection, storable
 from airflow_provider_stripe_lite.core.lists import feed_list
 from airflow_provider_stripe_lite.core.reading import (
     MAX_ITEMS,
@@ -29,8 +33,8 @@ from airflow_provider_stripe_lite.core.reading import (
     too_fast,
     whole_number,
 )
-from airflow_provider_stripe_lite.core.times import Moment, first_second, iso
-from airflow_provider_stripe_lite.core.window import Position, Source, Window
+from airflow_provider_stripe_lite.core.times import Moment, first_second
+from airflow_provider_stripe_lite.core.window import Position, Source, end_of
 from airflow_provider_stripe_lite.errors import RateLimitWait, StripeError, StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.links import StripeDashboardLink, StripeRequestLogLink
@@ -47,21 +51,25 @@ if TYPE_CHECKING:
 __all__ = ["DEFERRABLE", "StripeFeedSensor"]
 
 DEFERRABLE = conf.getboolean("operators", "default_deferrable", fallback=False)
-# Up to so many seconds, starting a task again costs more than keeping the worker.
+# Starting a task again costs more than so many seconds of a worker.
 _SHORT_WAIT = 5.0
+
+
+class _NoSlot(BaseException):
+    """The call limit has no place for a look: an Exception would be one to Airflow's sensor."""
 
 
 class StripeFeedSensor(BaseSensorOperator):
     """Succeed with the objects that were added to a feed since the last run, each exactly once.
 
-    Use it in a DAG with ``max_active_runs=1``: runs that overlap read the same cursor.
+    Runs may overlap, be cleared, retried and killed: see docs/guarantees.md.
 
     :param stripe_conn_id: id of the connection. (templated)
     :param stripe_account: act for this connected account (``acct_…``) instead of the connection's.
         (templated)
-    :param start_from: where the first run begins: ``"now"`` (the run's ``run_after``),
-        ``"beginning"``, or a time: date-time or date (ISO 8601; UTC where it has no offset), or
-        seconds since 1970. (templated)
+    :param start_from: where the first run begins: ``"now"`` (the run's ``run_after``; in a backfill
+        when it starts, behind a ``stripe_asset`` at what has rung), ``"beginning"``, or a time:
+        date-time or date (ISO 8601; UTC where it has no offset), or seconds since 1970. (templated)
     :param min_age: seconds an object must be old, at least 1, by the earlier of Stripe's clock and
         this host's: Stripe shows some objects a few seconds late.
     :param max_items: the most rows for one run; only the objects of one second may exceed it.
@@ -70,12 +78,12 @@ class StripeFeedSensor(BaseSensorOperator):
     :param fields: which fields a row has, see the operators; not with a window. (templated)
     :param poke_interval: seconds between two polls, at least 120.
     :param allow_fast_polling: let ``poke_interval`` be shorter.
-    :param mode: ``"poke"`` keeps the worker between two polls, ``"reschedule"`` gives it back.
+    :param mode: ``"reschedule"`` gives the worker back between two polls, ``"poke"`` keeps it.
     :param deferrable: wait in the triggerer instead of a worker.
-    :param advance_after: what must have succeeded before the next run goes on behind a window: this
-        ``"sensor"`` or the whole ``"dag_run"``; otherwise the next run gets the window again.
-    :param cursor_variable: keep the cursor in this Airflow Variable too and go on from the further
-        one: for DAGs that mix scheduled, manual and asset-triggered runs. (templated)
+    :param cursor_variable: the Airflow Variable that holds the cursor, instead of
+        ``stripe_cursor.<dag_id>.<task_id>``; a mapped sensor has one for each connection and
+        account, whose names stand behind it. (templated)
+    :param max_active_tis_per_dag: how many runs may look at once; None: any number. It saves polls.
     :param retry_policy: by default no retry where Stripe would answer the same again.
     :return: rows, oldest first; or with ``returns="window"`` a
         :class:`~airflow_provider_stripe_lite.core.window.Window`.
@@ -117,10 +125,10 @@ class StripeFeedSensor(BaseSensorOperator):
         fields: str | Sequence[str] | None = None,
         poke_interval: timedelta | float = POLL_SECONDS,
         allow_fast_polling: bool = False,
-        mode: Literal["poke", "reschedule"] = "poke",
+        mode: Literal["poke", "reschedule"] = "reschedule",
         deferrable: bool = DEFERRABLE,
-        advance_after: Literal["sensor", "dag_run"] = "sensor",
         cursor_variable: str | None = None,
+        max_active_tis_per_dag: int | None = 1,
         retry_policy: RetryPolicy | None = StripeRetryPolicy(),  # noqa: B008
         **kwargs: Any,
     ) -> None:
@@ -128,6 +136,7 @@ class StripeFeedSensor(BaseSensorOperator):
             poke_interval=poke_interval,
             # Both end the process between two polls.
             mode="reschedule" if deferrable else mode,
+            max_active_tis_per_dag=max_active_tis_per_dag,
             retry_policy=retry_policy,
             **kwargs,
         )
@@ -136,10 +145,11 @@ class StripeFeedSensor(BaseSensorOperator):
         self.start_from = start_from
         self.min_age = whole_number("min_age", min_age, 0)
         self.max_items = whole_number("max_items", max_items, 1)
-        self.returns = _one_of("returns", returns, ("rows", "window"))
+        if returns not in ("rows", "window"):
+            raise StripeInputError(f'returns must be "rows" or "window", got {returns!r:.40}.')
+        self.returns = returns
         self.fields = fields
         self.deferrable = deferrable
-        self.advance_after = _one_of("advance_after", advance_after, ("sensor", "dag_run"))
         self.cursor_variable = cursor_variable
         if fields is not None and returns == "window":
             raise StripeInputError(
@@ -151,147 +161,140 @@ class StripeFeedSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Poll until something is new; between two polls the process ends, but in poke mode."""
-        return self._wait(context, context["ti"].get_first_reschedule_date(context))
+        return self._poll(context, context["ti"].get_first_reschedule_date(context))
 
-    def _wait(self, context: Context, began: datetime | None) -> Any:
+    def execute_complete(self, context: Context, event: Any = None) -> Any:
+        """Poll again: the trigger only wakes, rows and errors come from here."""
+        # Without a deadline the call limit has had no place for the first look.
+        if (deadline := (event or {}).get("deadline")) is None:
+            return self._poll(context, None)
+        gone = timedelta(seconds=self.timeout - (deadline - clock.now()))
+        return self._poll(context, datetime.now(UTC) - gone)
+
+    def _poll(self, context: Context, began: datetime | None) -> Any:
         # When the first look was; it is the next one where nobody knows of another.
         self._began = began
-        self._limit_wait: float | None = None
+        self._ledger: Ledger | None = None
         self._since: int | None = None
-        if context["dag"].max_active_runs != 1:
-            self.log.warning(
-                "Runs of %s may overlap and then deliver the same objects: set max_active_runs=1 "
-                "on the DAG.",
-                context["ti"].dag_id,
-            )
         try:
             return super().execute(context)
+        except _NoSlot as exc:
+            self._come_back(exc.args[0], None if began is None else self._left(began), None)
         except AirflowRescheduleException as exc:
-            now = datetime.now(UTC)
-            wait = self._limit_wait or max(0.0, (exc.reschedule_date - now).total_seconds())
-            if self.deferrable:
-                self._defer(context, wait)
-            raise AirflowRescheduleException(now + timedelta(seconds=wait)) from None
+            wait = max(0.0, (exc.reschedule_date - datetime.now(UTC)).total_seconds())
+            self._come_back(wait, self._left(began or datetime.now(UTC)), self._since)
+        except AirflowNotFoundException as exc:
+            # With soft_fail, Airflow would skip a resumed task for this one.
+            raise LookupError(*exc.args) from exc
         except StripeError as exc:
             self.request_log_url = exc.request_log_url
             raise
 
-    def execute_complete(self, context: Context, event: Any = None) -> Any:
-        """Poll again: the trigger only wakes, rows and errors come from here."""
-        return self._wait(context, context["ti"].start_date)
-
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Poll once and deliver what is new."""
-        # Bad fields are refused before the request, and a fresh hook sees a rotated key.
-        row = projection(self.feed, self.fields)
-        client = StripeHook(self.stripe_conn_id, stripe_account=self.stripe_account).get_conn()
+        # A fresh hook sees a rotated key.
+        row, account = projection(self.feed, self.fields), self.stripe_account or None
+        client = StripeHook(self.stripe_conn_id, stripe_account=account).get_conn()
         self._hurry(client)
+        runs = Runs(context, self.stripe_conn_id, account, self.cursor_variable)
+        ledger = self._ledger = self._ledger or Ledger(runs, lambda: self._first(context))
         source = Source(self.feed, self.stripe_conn_id, client.account, client.livemode, self.types)
-        chain = CursorChain(
-            context, source, advance_after=self.advance_after, variable=self.cursor_variable
-        )
-        cursor = chain.claimed()
-        if cursor:
-            window: Window = cursor["window"]
-            self.log.info("This run has claimed a window before; delivering it again: %s", window)
-            rows = reread(client, window, row) if self.returns == "rows" else []
-            request_id = None
-        else:
-            start = self._start(chain, context)
-            batch = self._look(client, start, row)
-            if batch.position == start or not (batch.items or self.returns == "window"):
-                return False
-            count = len(batch.items) if self.returns == "rows" else None
-            cursor = chain.claim(start, batch.position, count)
-            window, rows, request_id = cursor["window"], batch.items, batch.request_id
-        chain.publish(cursor)
-        self.seen = Seen(client, request_id, window=window)
-        return PokeReturnValue(True, rows if self.returns == "rows" else window)
+        outcome = ledger.claim(source, lambda start: self._look(client, start, row, ledger.remedy))
+        window, batch = outcome.window, outcome.batch
+        result: Any = window
+        if window and self.returns == "rows":
+            result = batch.items if batch else storable(reread(client, window, row))
+        self._report(context, client, outcome)
+        return window is not None and PokeReturnValue(True, result)
 
     def _hurry(self, client: StripeClient) -> None:
         """Give a look no longer than what is left of the sensor's time, the first one excepted."""
-        if self._began is not None:
-            client.timeout = min(client.timeout, max(1.0, self._left(self._began)))
+        left = 0.0 if self._began is None else self._left(self._began)
+        # A process that begins when the time is up may do so for its first look.
+        if left > 0 or self._ledger is not None:
+            client.timeout = min(client.timeout, max(1.0, left))
         self._began = self._began or datetime.now(UTC)
 
     def _left(self, began: datetime) -> float:
         """Return the seconds that are left of the sensor's time."""
         return self.timeout - (datetime.now(UTC) - began).total_seconds()
 
-    def _start(self, chain: CursorChain, context: Context) -> Position:
-        """Return where the last run ended, or for the first run where it begins."""
-        start = chain.previous()
-        if start is None:
-            now = chain.first_attempt(context["dag_run"].run_after)
-            start = Position(first_second(self.start_from, now))
-            chain.begin(start)
-        self._since = start.before
-        return start
+    def _first(self, context: Context) -> Position:
+        """Return where the first run begins."""
+        run, rung = context["dag_run"], None
+        if self.start_from == "now":
+            rung = rung_since(context, **{name: getattr(self, name) for name in STREAM})
+        # A backfill run has a date of long ago, and nobody asks for what was new then.
+        late = run.run_type == "backfill"
+        now = datetime.fromtimestamp(clock.now(), UTC) if late else run.run_after
+        return Position(first_second(self.start_from, now) if rung is None else rung)
 
-    def _look(self, client: StripeClient, start: Position, row: Callable[[Row], Row]) -> Batch:
-        """Poll, and say in the log what came; without a slot in the call limit, nothing did."""
-        resource = feed_list(self.feed, self.types)
+    def _look(
+        self, client: StripeClient, start: Position, row: Callable[[Row], Row], remedy: str
+    ) -> Batch:
+        """Return what is new since a position, where the call limit has a place soon."""
+        self._since, resource = start.before, feed_list(self.feed, self.types)
         wait = None if self.mode == "poke" else _SHORT_WAIT
+        how: Any = {"min_age": self.min_age, "max_wait": wait}
         try:
             if self.returns == "window":
-                batch = poll_window(client, resource, start, min_age=self.min_age, max_wait=wait)
-            else:
-                batch = poll(
-                    client,
-                    resource,
-                    start,
-                    take=row,
-                    min_age=self.min_age,
-                    max_items=self.max_items,
-                    max_wait=wait,
-                )
+                return poll_window(client, resource, start, **how)
+            batch = poll(client, resource, start, take=row, max_items=self.max_items, **how)
         except RateLimitWait as exc:
-            self._limit_wait = exc.seconds
             self.log.info("Waiting for %s; the worker slot is free until then.", exc)
-            return Batch([], start)
-        self.log.info(
-            "%s new in feed %s (request %s), created from %s until %s%s",
-            "A window is" if batch.position != start and not batch.items else len(batch.items),
-            self.feed,
-            batch.request_id,
-            iso(start.before),
-            iso(batch.position.before),
-            "; more are left for the next run" if batch.more else "",
-        )
-        if batch.position == start:
-            self.log.info("What is younger than %d s comes later.", self.min_age)
+            raise _NoSlot(exc.seconds) from None
+        except StripeInputError as exc:
+            # The position cannot be read on from, and the cursor holds it.
+            raise StripeInputError(f"{exc} {remedy}") from None
+        storable(batch.items)
         return batch
 
-    def _defer(self, context: Context, wait: float) -> None:
-        """Let the triggerer wait; the timeout is what is left of the sensor's."""
-        left = self._left(context["ti"].start_date or datetime.now(UTC))
-        if left <= 0:
+    def _report(self, context: Context, client: StripeClient, outcome: Outcome) -> None:
+        """Say what came, and push the cursor: a run goes on from it where the Variable is gone."""
+        window, batch, late = outcome.window, outcome.batch, None
+        self.seen = Seen(client, batch.request_id if batch else None, window=window)
+        if window is None:
+            what = f"Nothing is new that is {self.min_age} s old"
+        else:
+            late = int(clock.now()) - end_of(window).before + 1
+            count = "a window" if window["count"] is None else window["count"]
+            what = f"Returning {count}, until {late} s ago{'' if batch else ', claimed before'}"
+            what += "; more are left for the next run" if batch and batch.more else ""
+        self.log.info(
+            "%s (feed %s, request %s, %d calls, %.1f s waited for the call limit).",
+            *(what, self.feed, self.seen.request_id, client.calls, client.waited),
+        )
+        figures = {"late_seconds": late, "calls": client.calls, "waited_seconds": client.waited}
+        context["ti"].xcom_push(CURSOR, {**outcome.cursor, **figures})
+
+    def _come_back(self, wait: float, left: float | None, since: int | None) -> None:
+        """Give the worker back, until a time or until the triggerer sees something new.
+
+        :param left: seconds that are left of the sensor's time; None where it has not looked: a
+            look is due first, however long the call limit has no place for it.
+        :param since: epoch second from which on something is new; None where time alone counts.
+        """
+        if not self.deferrable:
+            raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=wait)) from None
+        if left is not None and left <= 0:
             # A trigger that is over at once may come back before the scheduler knows that this
             # process ended, so the end is here.
             end = (
                 AirflowSkipException if self.soft_fail or self.never_fail else AirflowSensorTimeout
             )
-            raise end(
-                f"Nothing new in feed {self.feed} within the timeout of {self.timeout:g} s."
-            ) from None
+            raise end(f"Nothing new in feed {self.feed} within {self.timeout:g} s.") from None
         self.defer(
             trigger=StripeSensorTrigger(
                 feed=self.feed,
                 types=self.types,
                 stripe_conn_id=self.stripe_conn_id,
                 stripe_account=self.stripe_account,
-                # Where the call limit kept the worker from looking, the trigger waits for that.
-                since=None if self._limit_wait else self._since,
+                since=since,
                 min_age=self.min_age,
-                # Rounded up, so that sensors with equal settings share one poll.
-                poll_interval=wait if self._limit_wait else math.ceil(wait),
+                # Sensors with equal settings share one poll, as it is rounded up.
+                poll_interval=wait if since is None else math.ceil(wait),
+                deadline=None if left is None else clock.now() + left,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=left),
+            timeout=None if left is None else timedelta(seconds=left),
         )
-
-
-def _one_of(name: str, value: Any, known: Sequence[str]) -> str:
-    if value not in known:
-        raise StripeInputError(f"{name} must be one of {', '.join(known)}, got {value!r:.40}.")
-    return str(value)

@@ -1,96 +1,101 @@
-"""Start a DAG when something is added at Stripe: an asset whose watcher polls a feed."""
+"""Start a DAG when something is added at Stripe: an asset whose watcher is a bell."""
 
 from __future__ import annotations
 
-import warnings
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from airflow.sdk import Asset, AssetWatcher
 
-from airflow_provider_stripe_lite.core.lists import feed_named
+from airflow_provider_stripe_lite._bell import STREAM
+from airflow_provider_stripe_lite.core.lists import event_types, feed_named
 from airflow_provider_stripe_lite.core.reading import MIN_AGE, POLL_SECONDS, too_fast, whole_number
-from airflow_provider_stripe_lite.core.times import first_second
-from airflow_provider_stripe_lite.core.window import Window
 from airflow_provider_stripe_lite.errors import StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.triggers import StripeEventTrigger
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from airflow_provider_stripe_lite.core.resources import FeedName
 
-__all__ = ["EventWindow", "event_windows", "stripe_asset"]
-
-
-class EventWindow(Window):
-    """The window of an asset event.
-
-    :ivar id: the same where the event is sent again.
-    :ivar ids: of the objects of the window, oldest first.
-    """
-
-    id: str
-    ids: list[str]
+__all__ = ["stripe_asset"]
 
 
 def stripe_asset(
     name: str,
     *,
-    feed: FeedName,
+    feed: FeedName | None = None,
+    types: Sequence[str] | None = None,
     stripe_conn_id: str = StripeHook.default_conn_name,
     stripe_account: str | None = None,
     poll_interval: float = POLL_SECONDS,
-    start_from: str | datetime = "now",
     min_age: int = MIN_AGE,
+    at_least_every: float = 3600,
     allow_fast_polling: bool = False,
 ) -> Asset:
-    """Make an asset that gets an event for each batch of new objects.
+    """Make an asset that starts a DAG when something may be new; a sensor in the DAG reads it.
 
-    It stands in ``schedule=[stripe_asset(…)]``.
+    It is a bell: it rings, and each DAG on it reads by the cursor of its own sensor, so that each
+    gets every object exactly once. ::
 
-    :param name: of the asset; the watcher's position is kept in the Variable
-        ``stripe_asset_<name>``.
+        NEW = stripe_asset("stripe_charges", feed="charge")
+
+        @dag(schedule=[NEW], start_date=datetime(2026, 1, 1), catchup=False)
+        def on_new_charges():
+            load(StripeNewChargeSensor(task_id="new", timeout=0, soft_fail=True).output)
+
+    One ring is one batch: where more than ``max_items`` can come between two rings, let the sensor
+    have ``returns="window"``, which has no limit, or ``outlets=[NEW]``, which rings again.
+
+    :param name: of the asset, for one choice of the other arguments: of two with one name Airflow
+        activates one, and warns of the other.
     :param feed: Stripe's ``object`` value of what the list holds: ``charge``, ``payout``, …
+    :param types: instead of a feed, event types such as ``["charge.failed"]``, as of
+        ``StripeEventSensor``.
     :param stripe_conn_id: id of the connection.
     :param stripe_account: act for this connected account (``acct_…``) instead of the connection's.
-    :param poll_interval: seconds between two polls; fewer than 120 are warned of. Two events are
-        10 s apart at least.
-    :param start_from: ``"now"`` (when the watcher first runs), ``"beginning"`` or a date-time.
-    :param min_age: seconds an object must be old, by the earlier of Stripe's clock and this host's.
-    :param allow_fast_polling: do not warn of a short ``poll_interval``.
+    :param poll_interval: seconds between two looks, at least 120; each is one call, however many
+        DAGs there are.
+    :param min_age: seconds an object must be old, as of the sensor; it rings two seconds later.
+    :param at_least_every: the most seconds between two rings, no fewer than ``poll_interval``: what
+        a run could not deliver is left no longer.
+    :param allow_fast_polling: let ``poll_interval`` be shorter.
     :raises StripeInputError: an argument cannot be used.
     """
-    if poll_interval <= 0:
+    if (feed is None) == (types is None):
         raise StripeInputError(
-            f"poll_interval must be a positive number of seconds, got {poll_interval:g}."
+            'An asset has either a feed, such as feed="charge", or types, such as '
+            f'types=["charge.failed"], got feed={feed!r:.40} and types={types!r:.40}.'
         )
+    for argument, seconds in (("poll_interval", poll_interval), ("at_least_every", at_least_every)):
+        if type(seconds) not in (int, float) or not 0 < seconds < math.inf:
+            raise StripeInputError(
+                f"{argument} must be a positive number of seconds, got {seconds!r:.40}."
+            )
     if poll_interval < POLL_SECONDS and not allow_fast_polling:
-        warnings.warn(f"Asset {name}: {too_fast('poll_interval', poll_interval)}", stacklevel=2)
-    # A bad start is refused here, not in the triggerer.
-    first_second(start_from, datetime.now(UTC))
+        raise StripeInputError(too_fast("poll_interval", poll_interval))
+    if at_least_every < poll_interval:
+        raise StripeInputError(
+            f"at_least_every must be no less than poll_interval, {poll_interval:g} s, as a look "
+            f"comes before each ring, got {at_least_every:g}."
+        )
     trigger = StripeEventTrigger(
-        name=name,
-        feed=feed_named(feed).object,
+        feed="event" if feed is None else feed_named(feed).object,
+        types=None if types is None else sorted(set(event_types(types))),
         stripe_conn_id=stripe_conn_id,
-        poll_interval=poll_interval,
-        start_from=start_from if isinstance(start_from, str) else start_from.isoformat(),
-        min_age=whole_number("min_age", min_age, 0),
         stripe_account=stripe_account,
+        poll_interval=poll_interval,
+        min_age=whole_number("min_age", min_age, 0),
+        at_least_every=at_least_every,
     )
-    return Asset(name=name, watchers=[AssetWatcher(name=f"{name}_watcher", trigger=trigger)])
-
-
-def event_windows(context: Context) -> list[EventWindow]:
-    """Return the windows of the asset events that started this run, oldest first, each once.
-
-    Each is good for :meth:`StripeHook.read`. Where the triggerer was killed, a window may start a
-    second run: with the same ``id``.
-    """
-    events = [event for events in context["triggering_asset_events"].values() for event in events]
-    payloads: list[Any] = [event.extra.get("payload") or {} for event in events]
-    windows: dict[str, EventWindow] = {
-        payload["id"]: payload for payload in payloads if "id" in payload
-    }
-    return sorted(windows.values(), key=lambda window: (window["feed"], window["created_lt"]))
+    settings = {key: value for key, value in trigger.serialize()[1].items() if value is not None}
+    return Asset(
+        name=name,
+        # Airflow refuses a second asset of this name that has another address, in a warning that
+        # names both. With one address, each parse of either DAG would take the other's watcher off.
+        uri=f"stripe://{trigger.feed}/?{urlencode(settings, doseq=True)}",
+        group="stripe",
+        extra={key: getattr(trigger, key) for key in STREAM if key != "types" or types},
+        watchers=[AssetWatcher(name=f"{name}_watcher", trigger=trigger)],
+    )

@@ -11,7 +11,8 @@ StripeError                     all below: status, type, code, param, request id
 ├── StripeRateLimitError        429: the account's limit, or a locked object
 ├── StripeServerError           5xx
 │   └── StripeReplayedError     a saved 5xx, which Stripe repeats for the same idempotency key
-└── StripeLimiterError          the local call limit cannot be kept, so no call is made
+├── StripeLimiterError          the local call limit cannot be kept, so no call is made
+└── StripeCursorError           a sensor's cursor cannot be read or written now
 StripeInputError (ValueError)   an argument is wrong; nothing was sent
 RateLimitWait                   not an error: the call limit has no free slot yet
 """
@@ -27,6 +28,7 @@ __all__ = [
     "StripeAuthenticationError",
     "StripeCardError",
     "StripeConnectionError",
+    "StripeCursorError",
     "StripeError",
     "StripeIdempotencyError",
     "StripeInputError",
@@ -152,3 +154,10 @@ class StripeReplayedError(StripeServerError):
 
 class StripeLimiterError(StripeError):
     """The call limit cannot be kept, so no call is made."""
+
+
+class StripeCursorError(StripeError):
+    """A sensor's cursor cannot be read or written now; nothing was delivered; try again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=True)

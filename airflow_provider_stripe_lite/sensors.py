@@ -58,7 +58,7 @@ class StripeNewInvoiceItemSensor(StripeFeedSensor):
 class StripeNewObjectSensor(StripeFeedSensor):
     """Succeed with the objects that were added to any feed since the last run, each exactly once.
 
-    Use it in a DAG with ``max_active_runs=1``: runs that overlap read the same cursor.
+    Runs may overlap, be cleared, retried and killed: see docs/guarantees.md.
 
     :param feed: Stripe's ``object`` value of what the list holds: ``charge``, ``payout``, …
     :return: rows, oldest first; or with ``returns="window"`` a
@@ -81,10 +81,10 @@ class StripeNewObjectSensor(StripeFeedSensor):
         fields: str | Sequence[str] | None = None,
         poke_interval: timedelta | float = POLL_SECONDS,
         allow_fast_polling: bool = False,
-        mode: Literal["poke", "reschedule"] = "poke",
+        mode: Literal["poke", "reschedule"] = "reschedule",
         deferrable: bool = DEFERRABLE,
-        advance_after: Literal["sensor", "dag_run"] = "sensor",
         cursor_variable: str | None = None,
+        max_active_tis_per_dag: int | None = 1,
         retry_policy: RetryPolicy | None = StripeRetryPolicy(),  # noqa: B008
         **kwargs: Any,
     ) -> None:
@@ -100,8 +100,8 @@ class StripeNewObjectSensor(StripeFeedSensor):
             allow_fast_polling=allow_fast_polling,
             mode=mode,
             deferrable=deferrable,
-            advance_after=advance_after,
             cursor_variable=cursor_variable,
+            max_active_tis_per_dag=max_active_tis_per_dag,
             retry_policy=retry_policy,
             **kwargs,
         )
@@ -142,10 +142,10 @@ class StripeEventSensor(StripeFeedSensor):
         fields: str | Sequence[str] | None = None,
         poke_interval: timedelta | float = POLL_SECONDS,
         allow_fast_polling: bool = False,
-        mode: Literal["poke", "reschedule"] = "poke",
+        mode: Literal["poke", "reschedule"] = "reschedule",
         deferrable: bool = DEFERRABLE,
-        advance_after: Literal["sensor", "dag_run"] = "sensor",
         cursor_variable: str | None = None,
+        max_active_tis_per_dag: int | None = 1,
         retry_policy: RetryPolicy | None = StripeRetryPolicy(),  # noqa: B008
         **kwargs: Any,
     ) -> None:
@@ -161,8 +161,8 @@ class StripeEventSensor(StripeFeedSensor):
             allow_fast_polling=allow_fast_polling,
             mode=mode,
             deferrable=deferrable,
-            advance_after=advance_after,
             cursor_variable=cursor_variable,
+            max_active_tis_per_dag=max_active_tis_per_dag,
             retry_policy=retry_policy,
             **kwargs,
         )

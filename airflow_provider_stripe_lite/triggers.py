@@ -1,4 +1,4 @@
-"""Wait without a worker: the alarm clock of a deferred sensor, and the watcher of an asset.
+"""Wait without a worker: the alarm clock of a deferred sensor, and the bell of an asset.
 
 Blocking calls run in threads; waiting, also for the call limit, is a sleep on the event loop.
 """
@@ -6,84 +6,104 @@ Blocking calls run in threads; waiting, also for the call limit, is a sleep on t
 from __future__ import annotations
 
 import asyncio
+import inspect
+import math
 import time
 from collections.abc import AsyncIterator, Hashable
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
-from airflow_provider_stripe_lite._compat import SharedStreamProducer
+from airflow_provider_stripe_lite._bell import payload
 from airflow_provider_stripe_lite._threads import call_stripe
-from airflow_provider_stripe_lite._window_producer import WindowProducer
+from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.lists import feed_list
+from airflow_provider_stripe_lite.core.pages import Item
 from airflow_provider_stripe_lite.core.reading import MIN_AGE, POLL_SECONDS, newest_before
+from airflow_provider_stripe_lite.core.scrub import scrub
 from airflow_provider_stripe_lite.errors import StripeError
 from airflow_provider_stripe_lite.hooks import StripeHook
 
 __all__ = ["StripeEventTrigger", "StripeSensorTrigger"]
 
-# After this many consecutive failures the trigger wakes the sensor, which raises the error itself.
+# After this many failures in a row, a worker has to meet the error itself.
 _MAX_CONSECUTIVE_FAILURES = 5
+# Stripe's clock is known to the second, and the sensor that a bell starts must not find what has
+# rung it too young.
+_MARGIN = 2
 
 
-class _SharedPoll:
-    """One poll in every interval for all triggers of this process that wait for the same feed."""
+class _Lookout:
+    """Look at the newest object of a trigger's feed, one call at a time.
 
-    def __init__(
-        self,
-        conn_id: str,
-        stripe_account: str | None,
-        feed: str,
-        types: tuple[str, ...] | None,
-        min_age: int,
-        interval: float,
-    ) -> None:
-        self._conn_id, self._stripe_account = conn_id, stripe_account
-        self._resource = feed_list(feed, types)
-        self._min_age, self._interval = min_age, interval
-        self._looked = 0.0
+    :param min_age: seconds the object must be old.
+    :ivar newest: the object, as last seen.
+    :ivar bound: epoch second; everything older was in the list by then.
+    :ivar trouble: why nothing can be seen: an error that stays, or the fifth in a row.
+    """
+
+    def __init__(self, trigger: StripeSensorTrigger | StripeEventTrigger, min_age: int) -> None:
+        self._trigger, self._min_age = trigger, min_age
+        self.newest: Item | None = None
+        self.bound: int | None = None
+        self.trouble: Exception | None = None
         # The skew is Stripe's clock less this host's.
-        self._skew = 0
-        self._failures = 0
-        self._task: asyncio.Task[int | None] | None = None
+        self._skew, self._failures = 0, 0
 
-    async def next(self) -> int | None:
-        """Return the second of the newest object that is old enough, at the next poll.
+    async def look(self) -> Exception | None:
+        """Look once, and return why that failed."""
+        of, before = self._trigger, int(clock.now()) + self._skew - self._min_age
+        try:
+            resource = feed_list(of.feed, of.types)
+            newest, date = await call_stripe(
+                of.stripe_conn_id,
+                of.stripe_account,
+                lambda client: newest_before(client, resource, before),
+            )
+        except Exception as exc:  # noqa: BLE001
+            self._failures += 1
+            passing = isinstance(exc, StripeError) and exc.retryable
+            if not passing or self._failures >= _MAX_CONSECUTIVE_FAILURES:
+                self.trouble = exc
+            return exc
+        self._failures, self.trouble, self._skew = 0, None, date - int(clock.now())
+        bound = min(before, date - self._min_age)
+        # An object that only this host's clock makes old enough is left to the next look, which
+        # knows Stripe's.
+        if newest is None or newest.second < bound:
+            self.newest, self.bound = newest, bound
+        return None
 
-        :raises StripeError: one that is not retryable, or the fifth failure in a row.
-        :raises StripeInputError: the connection cannot be used.
-        """
+
+class _SharedLookout(_Lookout):
+    """Look once in every interval for all triggers of this process that wait for the same feed."""
+
+    def __init__(self, trigger: StripeSensorTrigger) -> None:
+        super().__init__(trigger, trigger.min_age)
+        self._interval, self._looked = trigger.poll_interval, 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    async def next(self) -> None:
+        """Wait for the next look."""
         if self._task is None or self._task.done():
             now = time.monotonic()
             if self._looked + self._interval < now:
                 # Unused for a whole interval: the sensor polled just before it deferred, so the
                 # interval starts now.
                 self._looked = now
-            self._task = asyncio.create_task(self._look())
-        return await asyncio.shield(self._task)
+            self._task = asyncio.create_task(self._wait_and_look())
+        await asyncio.shield(self._task)
 
-    async def _look(self) -> int | None:
+    async def _wait_and_look(self) -> None:
         await asyncio.sleep(self._looked + self._interval - time.monotonic())
         self._looked = time.monotonic()
-        before = int(time.time()) + self._skew - self._min_age
-        try:
-            newest, date = await call_stripe(
-                self._conn_id,
-                self._stripe_account,
-                lambda client: newest_before(client, self._resource, before),
-            )
-        except StripeError as exc:
-            self._failures += 1
-            if not exc.retryable or self._failures >= _MAX_CONSECUTIVE_FAILURES:
-                raise
-            return None
-        self._failures, self._skew = 0, date - int(time.time())
-        return newest
+        await self.look()
 
 
-_polls: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, _SharedPoll]]
-_polls = WeakKeyDictionary()
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, _SharedLookout]]
+_shared = WeakKeyDictionary()
 
 
 class StripeSensorTrigger(BaseTrigger):
@@ -99,6 +119,7 @@ class StripeSensorTrigger(BaseTrigger):
     :param min_age: seconds an object must be old.
     :param poll_interval: seconds between two polls.
     :param stripe_account: act for this connected account.
+    :param deadline: epoch second at which it wakes the sensor at the latest; None sets none.
     """
 
     def __init__(
@@ -111,6 +132,7 @@ class StripeSensorTrigger(BaseTrigger):
         poll_interval: float,
         stripe_account: str | None = None,
         types: list[str] | None = None,
+        deadline: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.feed = feed
@@ -120,118 +142,116 @@ class StripeSensorTrigger(BaseTrigger):
         self.min_age = min_age
         self.poll_interval = poll_interval
         self.stripe_account = stripe_account
+        self.deadline = deadline
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return its path and arguments, as the metadata database keeps them."""
-        names = (
-            "feed",
-            "types",
-            "stripe_conn_id",
-            "since",
-            "min_age",
-            "poll_interval",
-            "stripe_account",
-        )
-        arguments = {name: getattr(self, name) for name in names}
-        return f"{__name__}.{type(self).__name__}", arguments
+        return _serialized(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire once."""
+        # Nobody but the trigger itself ends the wait in `dag.test()`.
+        left = None if self.deadline is None else self.deadline - clock.now()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wait(), left)
+        # The sensor is told the deadline, too: `dag.test()` gives it a new start_date.
+        yield TriggerEvent({"feed": self.feed, "deadline": self.deadline})
+
+    async def _wait(self) -> None:
         if self.since is None:
             await asyncio.sleep(self.poll_interval)
-        else:
-            await self._wait_for_news(self.since)
-        yield TriggerEvent({"feed": self.feed})
-
-    async def _wait_for_news(self, since: int) -> None:
-        key = (
-            self.stripe_conn_id,
-            self.stripe_account,
-            self.feed,
-            None if self.types is None else tuple(self.types),
-            self.min_age,
-            self.poll_interval,
-        )
-        polls = _polls.setdefault(asyncio.get_running_loop(), {})
-        poll = polls.setdefault(key, _SharedPoll(*key))
-        try:
-            while (newest := await poll.next()) is None or newest < since:
-                pass
-        except Exception as exc:  # noqa: BLE001
-            # The worker meets the error again and raises it with its type.
-            self.log.warning("Waking the sensor, as looking at feed %s failed: %s", self.feed, exc)
+            return
+        who = (self.stripe_conn_id, self.stripe_account, self.feed, *(self.types or ()))
+        known = _shared.setdefault(asyncio.get_running_loop(), {})
+        lookout = known.setdefault((who, self.min_age, self.poll_interval), _SharedLookout(self))
+        while self.deadline is None or clock.now() < self.deadline:
+            await lookout.next()
+            if lookout.trouble:
+                # The worker meets the error again and raises it with its type.
+                self.log.warning(
+                    "Waking the sensor, as looking at feed %s failed: %s",
+                    self.feed,
+                    lookout.trouble,
+                )
+                return
+            if lookout.newest and lookout.newest.second >= self.since:
+                return
 
 
 class StripeEventTrigger(BaseEventTrigger):
-    """Fire one asset event for each batch of new objects: ids and window, no contents.
+    """Ring when something may be new: an asset event that says no more, for a sensor to read.
 
-    Its position is saved in an Airflow Variable ten seconds after Airflow has confirmed that the
-    event is in its database, so a batch may be announced twice when the triggerer ends, and is
-    never missed. Made by :func:`~airflow_provider_stripe_lite.assets.stripe_asset`.
+    It rings when it starts, when the newest object is another and not an older one than when it
+    last rang, and when it would else be silent for longer than ``at_least_every``. An error that
+    stays, or the fifth in a row, rings once, with its sentence; then nothing does until a look
+    succeeds, which rings. It keeps nothing and never ends. Made by
+    :func:`~airflow_provider_stripe_lite.assets.stripe_asset`.
 
-    :param name: of the asset; names the Variable too.
     :param feed: a key of ``RESOURCES``.
+    :param types: the event types of an event feed.
     :param stripe_conn_id: id of the connection.
-    :param poll_interval: seconds between two polls.
-    :param start_from: ``"now"``, ``"beginning"`` or a date-time, for the first poll ever.
-    :param min_age: seconds an object must be old, by the earlier of Stripe's clock and this host's.
     :param stripe_account: act for this connected account.
+    :param poll_interval: seconds between two looks, of one call each.
+    :param min_age: seconds an object must be old for the sensor; it rings two seconds later.
+    :param at_least_every: the most seconds between two rings.
     """
 
     def __init__(
         self,
         *,
-        name: str,
         feed: str,
+        types: list[str] | None = None,
         stripe_conn_id: str = StripeHook.default_conn_name,
-        poll_interval: float = POLL_SECONDS,
-        start_from: str = "now",
-        min_age: int = MIN_AGE,
         stripe_account: str | None = None,
+        poll_interval: float = POLL_SECONDS,
+        min_age: int = MIN_AGE,
+        at_least_every: float = 3600,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.name = name
         self.feed = feed
+        self.types = types
         self.stripe_conn_id = stripe_conn_id
-        self.poll_interval = poll_interval
-        self.start_from = start_from
-        self.min_age = min_age
         self.stripe_account = stripe_account
+        self.poll_interval = poll_interval
+        self.min_age = min_age
+        self.at_least_every = at_least_every
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return its path and arguments; none depends on the time, as Airflow compares them."""
-        names = (
-            "name",
-            "feed",
-            "stripe_conn_id",
-            "poll_interval",
-            "start_from",
-            "min_age",
-            "stripe_account",
-        )
-        arguments = {name: getattr(self, name) for name in names}
-        return f"{__name__}.{type(self).__name__}", arguments
-
-    def shared_stream_key(self) -> Hashable:
-        """Return one key for all triggers with the same arguments: they share one poll."""
-        return (type(self).__name__, *self.serialize()[1].values())
-
-    @classmethod
-    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
-        """Return a producer whose position is saved when Airflow has the event."""
-        return WindowProducer(**kwargs)
-
-    async def filter_shared_stream(
-        self, shared_stream: AsyncIterator[Any]
-    ) -> AsyncIterator[TriggerEvent]:
-        """Make every batch an event."""
-        async for payload in shared_stream:
-            yield TriggerEvent(payload)
+        return _serialized(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Refuse: a trigger with a shared stream is driven through it."""
-        raise NotImplementedError(
-            "StripeEventTrigger watches an asset; to defer a task, use a sensor"
-        )
-        # The statement makes this a generator.
-        yield  # pragma: no cover
+        """Look and ring, for ever: Airflow starts a watcher that ends again at once."""
+        lookout = _Lookout(self, self.min_age + _MARGIN)
+        since, last, last_ring, told = int(clock.now()), None, -math.inf, False
+        while True:
+            failure = await lookout.look()
+            if failure is None:
+                newest, told = lookout.newest, False
+                # The next look would come too late for a ring that is due until then.
+                due = clock.now() + self.poll_interval > last_ring + self.at_least_every
+                if due or _is_another(newest, last):
+                    last, last_ring = newest, clock.now()
+                    yield TriggerEvent(payload(self, since, newest and newest.id, None))
+                since = lookout.bound or since
+            elif not told:
+                self.log.warning("Looking at feed %s failed: %s", self.feed, failure)
+                if lookout.trouble:
+                    # The next look that succeeds is due, so that it rings, too.
+                    told, last_ring = True, -math.inf
+                    error = scrub(str(failure) or repr(failure))
+                    yield TriggerEvent(payload(self, since, None, error))
+            await asyncio.sleep(self.poll_interval)
+
+
+def _is_another(newest: Item | None, last: Item | None) -> bool:
+    """Tell whether an object came; an older one only shows that the last was deleted."""
+    if newest is None or last is None:
+        return newest is not None
+    return newest.id != last.id and newest.second >= last.second
+
+
+def _serialized(trigger: BaseTrigger) -> tuple[str, dict[str, Any]]:
+    names = inspect.signature(type(trigger)).parameters
+    path = f"{__name__}.{type(trigger).__name__}"
+    return path, {name: getattr(trigger, name) for name in names}

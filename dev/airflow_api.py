@@ -28,9 +28,9 @@ class ApiError(RuntimeError):
 def wait_for(
     what: str,
     check: Callable[[], Any],
-    timeout: float = 60,
+    timeout: float = 120,
     *,
-    every: float = 0.5,
+    every: float = 1,
     say: Callable[[str], None] | None = None,
 ) -> Any:
     """Return the first true answer of ``check``; ask again while the API is away or broken.
@@ -99,7 +99,7 @@ class AirflowApi:
             if not page[key] or len(rows) >= page["total_entries"]:
                 return rows
 
-    def wait_dag(self, dag: str, timeout: float = 60) -> None:
+    def wait_dag(self, dag: str, timeout: float = 120) -> None:
         """Wait until Airflow knows the DAG; raise the error of a file that cannot be loaded."""
 
         def known() -> bool:
@@ -149,7 +149,7 @@ class AirflowApi:
         return str(self.call("GET", _run(dag, run_id))["state"])
 
     def wait_run(
-        self, dag: str, run_id: str, timeout: float = 120, say: Callable[[str], None] | None = None
+        self, dag: str, run_id: str, timeout: float = 240, say: Callable[[str], None] | None = None
     ) -> str:
         """Wait until the run has ended and return success or failed."""
 

@@ -46,7 +46,7 @@ FAST: dict[str, dict[str, float]] = {
         "bundle_refresh_check_interval": 1,
     },
     "triggerer": {"job_heartbeat_sec": 1, "triggerer_health_check_threshold": 6},
-    "workers": {"min_heartbeat_interval": 1},
+    "workers": {"min_heartbeat_interval": 3},
 }
 
 

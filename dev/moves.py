@@ -1,9 +1,10 @@
-"""Count how a create and a poll travel through the package: ``python -m dev.moves [--list]``.
+"""Count how a create, a poll and one in vain travel the package: ``python -m dev.moves [--list]``.
 
 A move is each time control passes from a function in one module of the package to a function in
 another one, there or back, so that a call into another module and its return are two moves.
 Functions of Airflow and of the standard library between two functions of the package do not count;
-the resumption of a generator is a call, and its yield a return.
+the resumption of a generator is a call, and its yield a return. The last row takes the core as one
+module, as its callers see it: what a reader of the shell has to follow.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -92,6 +94,28 @@ class Context(SimpleNamespace):
         return lambda *_, **__: None
 
 
+class Supervisor(dict[str, str]):
+    """The other side of a task's process: the Variables."""
+
+    def send(self, message: Any) -> Any:
+        """Answer one message."""
+        from airflow.sdk.exceptions import ErrorType
+        from airflow.sdk.execution_time.comms import (
+            ErrorResponse,
+            VariableKeysResult,
+            VariableResult,
+        )
+
+        kind = type(message).__name__
+        if kind == "PutVariable":
+            self[message.key] = message.value
+        elif kind == "GetVariableKeys":
+            return VariableKeysResult(keys=list(self), total_entries=len(self))
+        elif kind == "GetVariable" and message.key in self:
+            return VariableResult(key=message.key, value=self[message.key])
+        return ErrorResponse(error=ErrorType.VARIABLE_NOT_FOUND)
+
+
 class Memory(dict[str, Any]):
     """The task state store of one run."""
 
@@ -103,12 +127,15 @@ class Memory(dict[str, Any]):
 def context(run: str) -> dict[str, Any]:
     """Return the context of the first try of a DAG's first run."""
     now = datetime.now(UTC)
-    names = {"dag_id": "d", "task_id": "t", "run_id": run, "map_index": -1, "try_number": 1}
-    ti = Context(**names, start_date=now, get_task_states=lambda **_: {run: {"t": "running"}})
+    names = {"dag_id": "d", "task_id": "t", "run_id": run, "map_index": -1, "max_tries": 0}
+    states = {"warm": {"t": "success"}, "counted": {"t": "success"}, run: {"t": "running"}}
+    ti = Context(**names, start_date=now, get_task_states=lambda **_: states)
+    ti.get_first_reschedule_date = lambda *_: None
     return {
         "ti": ti,
         "task_instance": ti,
-        "dag": Context(dag_id="d", max_active_runs=1),
+        "task": Context(retries=0),
+        "dag": Context(dag_id="d"),
         "dag_run": Context(run_id=run, run_after=now, logical_date=now, run_type="manual"),
         "run_id": run,
         "logical_date": now,
@@ -135,9 +162,12 @@ def operators() -> dict[str, Callable[[], Any]]:
 
 def traces() -> dict[str, Trace]:
     """Run each way against a fake Stripe and return its moves."""
+    from airflow.sdk.execution_time import task_runner
+
     from airflow_provider_stripe_lite.testing import FakeStripe
 
     found = {}
+    task_runner.SUPERVISOR_COMMS = Supervisor()  # type: ignore[assignment]
     for name, make in operators().items():
         with FakeStripe() as fake:
             os.environ["AIRFLOW_CONN_STRIPE_DEFAULT"] = fake.connection
@@ -145,20 +175,40 @@ def traces() -> dict[str, Trace]:
             fake.add("customer", created=int(time.time()) - 100)
             # The first execution imports modules, which would count as moves.
             make().execute(context("warm"))
+            fake.add("customer", created=int(time.time()) - 90)
             operator, around = make(), context("counted")
             found[name] = Trace().run(partial(operator.execute, around))
+            if name == "poll":
+                found["look"] = Trace().run(partial(_in_vain, make(), context("in vain")))
     return found
 
 
+def _in_vain(sensor: Any, around: dict[str, Any]) -> None:
+    """Look once, where nothing is new."""
+    from airflow.sdk.exceptions import AirflowRescheduleException
+
+    with suppress(AirflowRescheduleException):
+        sensor.execute(around)
+
+
+def around_core(moves: list[Move]) -> list[Move]:
+    """Return the moves with the core as one module, and so without those inside of it."""
+    ends = [[end.split(".")[0] for end in (move.source, move.target)] for move in moves]
+    pairs = zip(ends, moves, strict=True)
+    one = [move._replace(source=source, target=target) for (source, target), move in pairs]
+    return [move for move in one if move.source != move.target]
+
+
 def show(name: str, trace: Trace) -> None:
-    """Print two rows of the table: the whole way, and its part behind the connection."""
+    """Print three rows of the table: the whole way, its part behind the connection, the shell's."""
     for part, moves in (
         ("whole execute", trace.moves),
         ("with the connection made", trace.moves[trace.connected :]),
+        ("… and the core as one module", around_core(trace.moves[trace.connected :])),
     ):
         modules = sorted({module for move in moves for module in (move.source, move.target)})
         names = ", ".join(modules)
-        print(f"{name:6}  {part:24}  {len(moves):5}  {len(modules):7}  {names}")
+        print(f"{name:6}  {part:28}  {len(moves):5}  {len(modules):7}  {names}")
 
 
 def listed(trace: Trace) -> None:
@@ -185,7 +235,7 @@ def main() -> None:
         if options.list:
             print(name)
             listed(trace)
-    print(f"{'way':6}  {'counted':24}  moves  modules")
+    print(f"{'way':6}  {'counted':28}  moves  modules")
     for name, trace in found.items():
         show(name, trace)
 

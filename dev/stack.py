@@ -84,6 +84,9 @@ class AirflowStack(AirflowApi):
         self.home = self._home.folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._sessions: set[int] = set()
+        # Epoch seconds at which a component was ended, and at which it was healthy again.
+        self.outages: list[tuple[str, float, float]] = []
+        self._ended: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         began = time.monotonic()
@@ -126,6 +129,7 @@ class AirflowStack(AirflowApi):
     def kill(self, component: str, signum: int = signal.SIGKILL) -> None:
         """Send the main process of a component a signal; wait for its death if that is deadly."""
         process = self._processes[component]
+        self._ended[component] = time.time()
         process.send_signal(signum)
         if signum in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
             process.wait(60)
@@ -135,6 +139,7 @@ class AirflowStack(AirflowApi):
         if self._processes[component].poll() is None:
             self.kill(component, signal.SIGTERM)
         self._run([component])
+        self.outages.append((component, self._ended.pop(component), time.time()))
 
     def command(self, *words: str) -> None:
         """Run an ``airflow`` command with this configuration; raise an error if it fails."""

@@ -12,12 +12,7 @@ from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.sensors import StripeNewChargeSensor
 
 
-@dag(
-    schedule=timedelta(minutes=10),
-    start_date=datetime(2026, 1, 1),
-    catchup=False,
-    max_active_runs=1,
-)
+@dag(schedule=timedelta(minutes=10), start_date=datetime(2026, 1, 1), catchup=False)
 def stripe_charges_to_jsonl():
     """Write the charges of each window to a file of its own: a retry or a clear writes it again.
 
@@ -26,11 +21,7 @@ def stripe_charges_to_jsonl():
     ``file:///…``).
     """
     window = StripeNewChargeSensor(
-        task_id="window",
-        returns="window",
-        mode="reschedule",
-        soft_fail=True,
-        retries=3,
+        task_id="window", returns="window", timeout=0, soft_fail=True, retries=3
     )
 
     @task(retries=3)

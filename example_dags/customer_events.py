@@ -1,13 +1,13 @@
-"""When a customer is added, without a schedule: every batch of new customers starts a run."""
+"""When a customer is added, without a schedule: Stripe is watched, and a new one starts a run."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from airflow.sdk import dag, get_current_context, task
+from airflow.sdk import dag, task
 
-from airflow_provider_stripe_lite.assets import event_windows, stripe_asset
-from airflow_provider_stripe_lite.hooks import StripeHook
+from airflow_provider_stripe_lite.assets import stripe_asset
+from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
 
 
 @dag(
@@ -16,22 +16,21 @@ from airflow_provider_stripe_lite.hooks import StripeHook
     catchup=False,
 )
 def stripe_customer_events():
-    """Look every two minutes in the triggerer: no worker waits, and nothing runs for nobody.
+    """Welcome every new customer exactly once; between two runs no worker waits.
 
-    The event holds a window and ids, no contents: the rows are read here. However many DAGs have
-    the asset in their schedule, Stripe is asked once.
+    The triggerer looks every two minutes, once for all DAGs that have the asset in their schedule.
+    A run in which nothing is new is skipped: there is one at the start, and one in each hour in
+    which nothing comes.
     """
+    new = StripeNewCustomerSensor(task_id="new", timeout=0, soft_fail=True, retries=3)
 
     @task(retries=3)
-    def welcome() -> list[str]:
-        hook, greeted = StripeHook(), []
-        for window in event_windows(get_current_context()):
-            for customer in hook.read(window):
-                print(f"Welcome, {customer['id']} (announced in {window['id']})")
-                greeted.append(customer["id"])
-        return greeted
+    def welcome(customers: list[dict]) -> list[str]:
+        for customer in customers:
+            print(f"Welcome, {customer['id']}, customer since {customer['created']}")
+        return [customer["id"] for customer in customers]
 
-    welcome()
+    welcome(new.output)
 
 
 stripe_customer_events()

@@ -7,15 +7,18 @@ again. So this module has the same loop, one step at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from airflow.models.asset import AssetEvent, AssetModel
 from airflow.models.dagrun import DagRun
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance, clear_task_instances
 from airflow.models.taskreschedule import TaskReschedule
+from airflow.models.variable import Variable
 from airflow.models.xcom import XComModel
 from airflow.sdk import DAG, AssetWatcher
 from airflow.sdk.definitions.dag import _run_task
@@ -24,7 +27,7 @@ from airflow.serialization.serialized_objects import DagSerialization, LazyDeser
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 BUNDLE = "dags-folder"
 # The arguments of a sensor that looks once in each run.
@@ -66,14 +69,47 @@ def arguments_of(watcher: AssetWatcher) -> dict[str, Any]:
     return found
 
 
+def variable(key: str) -> Any:
+    """Return what a Variable of Airflow's database holds, decoded where it is JSON, or None."""
+    with create_session() as session:
+        found = session.scalars(select(Variable).where(Variable.key == key)).one_or_none()
+        text = found.get_val() if found else "null"
+    try:
+        return json.loads(text or "")
+    except ValueError:
+        return text
+
+
+def set_variable(key: str, value: Any) -> None:
+    """Set a Variable, as ``airflow variables set`` does: to a text, or to JSON."""
+    delete_variable(key)
+    with create_session() as session:
+        session.add(Variable(key, value if isinstance(value, str) else json.dumps(value)))
+
+
+def delete_variable(key: str) -> None:
+    """Delete a Variable."""
+    with create_session() as session:
+        session.execute(delete(Variable).where(Variable.key == key))
+
+
 class Run:
     """One run of a DAG.
 
     :param at: its logical date and the earliest time at which it runs, as epoch seconds.
+    :param kind: what has started it.
+    :param events: the payloads of the asset events that have, by the asset's name.
     """
 
     def __init__(
-        self, dag: DAG, at: float, *, logical: bool = True, conf: Mapping[str, Any] | None = None
+        self,
+        dag: DAG,
+        at: float,
+        *,
+        logical: bool = True,
+        conf: Mapping[str, Any] | None = None,
+        kind: DagRunType = DagRunType.MANUAL,
+        events: Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
         self.dag = dag
         self._known = register(dag)
@@ -85,7 +121,7 @@ class Run:
                 data_interval=(when, when) if logical else None,
                 run_after=when,
                 conf=dict(conf or {}),
-                run_type=DagRunType.MANUAL,
+                run_type=kind,
                 state=DagRunState.RUNNING,
                 triggered_by=DagRunTriggeredByType.TEST,
                 triggering_user_name="tests",
@@ -93,6 +129,12 @@ class Run:
                 session=session,
             )
             self.run_id: str = run.run_id
+            for name, payloads in (events or {}).items():
+                asset = session.scalars(select(AssetModel).where(AssetModel.name == name)).one()
+                run.consumed_asset_events += [
+                    AssetEvent(asset_id=asset.id, extra={"from_trigger": True, "payload": payload})
+                    for payload in payloads
+                ]
         self.errors: list[BaseException] = []
 
     @classmethod
@@ -124,11 +166,25 @@ class Run:
             clear_task_instances(tis, session, dag_run_state=DagRunState.RUNNING)
         return self
 
+    def mark(self, task_id: str, state: str, map_index: int = -1) -> Run:
+        """Mark a task, as the button does."""
+        with create_session() as session:
+            ti = self._run(session).get_task_instance(task_id, map_index=map_index, session=session)
+            assert ti is not None
+            ti.set_state(state, session=session)
+        return self
+
     def state(self, task_id: str | None = None, map_index: int = -1) -> str:
         """Return the state of a task, or of the run."""
         with create_session() as session:
             found = self._ti(task_id, map_index) if task_id else self._run(session)
             return str(found.state or "")
+
+    def states(self, task_id: str) -> dict[int, str]:
+        """Return the states of a task by its map indexes."""
+        with create_session() as session:
+            tis = self._run(session).get_task_instances(session=session)
+            return {ti.map_index: str(ti.state or "") for ti in tis if ti.task_id == task_id}
 
     def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """Return the decoded XCom of a task, or None."""
@@ -140,6 +196,12 @@ class Run:
                 select(XComModel).where(*run, *task, XComModel.key == key)
             ).first()
             return XComModel.deserialize_value(found) if found else None
+
+    def forget_xcoms(self) -> None:
+        """Delete the run's XComs, as ``airflow db clean`` does."""
+        with create_session() as session:
+            mine = XComModel.dag_id == self.dag.dag_id, XComModel.run_id == self.run_id
+            session.execute(delete(XComModel).where(*mine))
 
     def rendered(self, task_id: str) -> dict[str, Any]:
         """Return the task's rendered fields, as the UI shows them."""

@@ -27,12 +27,19 @@ class Batch:
     :param position: where the next poll goes on.
     :param more: whether objects that are old enough were left for the next poll.
     :param request_id: ``req_…`` of the last answer.
+    :param unread: whether there is something new, of which nothing but its end was read.
     """
 
     items: list[Any]
     position: Position
     more: bool = False
     request_id: str | None = field(default=None, compare=False)
+    unread: bool = False
+
+    @property
+    def count(self) -> int | None:
+        """How many objects are new, or None where they were not read."""
+        return None if self.unread else len(self.items)
 
 
 class GrowingBatch:

@@ -60,6 +60,8 @@ class StripeClient:
     :param limit_key: the name under which the limiter counts.
     :param notify: takes a line for the log, which holds ids only.
     :param sleep: how to wait between tries.
+    :ivar calls: how many requests were sent.
+    :ivar waited: seconds spent waiting for the call limit.
     :raises StripeInputError: the key cannot be one.
     """
 
@@ -82,6 +84,7 @@ class StripeClient:
         self.livemode, self.account = key.livemode, stripe_account or key.account
         self.timeout, self.limit_key, self._limiter = timeout, limit_key, limiter
         self._tries, self._notify, self._sleep = tries, notify or (lambda _: None), sleep
+        self.calls, self.waited = 0, 0.0
         self._transport = Transport(
             key.value,
             base_url=base_url,
@@ -183,6 +186,7 @@ class StripeClient:
             try:
                 self._pass_limit(wait)
                 deadline = deadline or Deadline(seconds)
+                self.calls += 1
                 response = self._transport.send(method, path, form, headers, deadline)
                 return response if tries == 1 else replace(response, tries=tries)
             except RateLimitWait:
@@ -228,7 +232,9 @@ class StripeClient:
             if max_wait is not None and exc.seconds > max_wait:
                 raise
             self._notify(f"Waiting {exc.seconds:.1f} s for the call limit")
+            began = time.monotonic()
             self._limiter.acquire(self.limit_key, max_wait)
+            self.waited += round(time.monotonic() - began, 1)
 
 
 def _checked(idempotency_key: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["now", "use"]
+__all__ = ["now", "sleep", "use"]
 
 _read: Callable[[], float] = time.time
 
@@ -13,6 +13,12 @@ _read: Callable[[], float] = time.time
 def now() -> float:
     """Return the time of this host, in seconds since 1970."""
     return _read()
+
+
+def sleep(seconds: float) -> None:
+    """Wait; where a fake's clock is in use, time does not go by, and nobody waits for it."""
+    if _read is time.time:
+        time.sleep(seconds)
 
 
 def use(read: Callable[[], float]) -> Callable[[], float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,9 +14,11 @@ from airflow_provider_stripe_lite.core.resources import RESOURCES, Field
 from airflow_provider_stripe_lite.core.times import iso
 from airflow_provider_stripe_lite.errors import StripeInputError
 
-__all__ = ["Row", "projection"]
+__all__ = ["Row", "projection", "storable"]
 
 Row = dict[str, Any]
+# Rows become one XCom, which every reader loads whole.
+_MOST_BYTES = 5_000_000
 _log = logging.getLogger(__name__)
 # Whoever has one of these can act in a customer's place, so neither logs nor files should hold it:
 # https://docs.stripe.com/api/payment_intents/object#payment_intent_object-client_secret
@@ -197,3 +200,18 @@ def _time(value: Any) -> str | None:
 
 
 _CONVERT: dict[str, Callable[[Any], Any]] = {"id": _id, "time": _time, "text": str}
+
+
+def storable(rows: list[Row]) -> list[Row]:
+    """Accept rows that are no more than one XCom should hold.
+
+    :raises StripeInputError: they are more than 5 MB.
+    """
+    size = len(json.dumps(rows))
+    if size > _MOST_BYTES:
+        raise StripeInputError(
+            f"The {len(rows)} rows are {size / 1e6:.1f} MB, and an XCom should hold at most "
+            f'{_MOST_BYTES / 1e6:g} MB; nothing was delivered. Use returns="window" and '
+            "StripeHook.read, fewer fields, or a smaller max_items."
+        )
+    return rows

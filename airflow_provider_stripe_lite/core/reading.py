@@ -144,7 +144,7 @@ def poll_window(
     end = Position(position.before, position.last_id, looked)
     if new:
         end = Position(max(position.before, old[-1].second + 1), old[-1].id, looked)
-    return Batch([], end, request_id=reader.request_id)
+    return Batch([], end, request_id=reader.request_id, unread=new)
 
 
 def read(client: StripeClient, window: Window) -> Iterator[Object]:
@@ -206,13 +206,13 @@ def read_list(
                 yield item.raw
 
 
-def newest_before(client: StripeClient, resource: Resource, before: int) -> tuple[int | None, int]:
-    """Return the second of the newest object older than ``before``, and the earlier clock.
+def newest_before(client: StripeClient, resource: Resource, before: int) -> tuple[Item | None, int]:
+    """Return the newest object older than ``before``, if there is one, and the earlier clock.
 
     This is one call, which never waits for the call limit.
     """
     page = Pages(client, resource).get({"created[lt]": before}, limit=1, max_wait=0)
-    return (page.items[-1].second if page.items else None), page.now
+    return (page.items[-1] if page.items else None), page.now
 
 
 def _newest_first(
@@ -235,8 +235,8 @@ def _judge(
 
     :param name: of the argument that the position comes from.
     """
-    # A position with an object may be old because nothing came since.
-    since = 0 if position.last_id else position.looked or position.before
+    # The last object may be old because nothing came since.
+    since = position.looked or (0 if position.last_id else position.before)
 
     def judge(page: Page) -> None:
         if position.before > page.latest + FUTURE:

@@ -6,6 +6,7 @@ import contextlib
 from datetime import UTC, date, datetime
 from functools import lru_cache
 
+from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.errors import StripeInputError
 
 __all__ = ["DAY", "FIRST", "FUTURE", "Moment", "first_second", "iso", "second_of"]
@@ -59,7 +60,8 @@ def first_second(start_from: object, now: datetime) -> int:
             f"got {start_from!r:.60}."
         )
     second = second_of("start_from", start)
-    if second > now.timestamp() + FUTURE:
+    # What "now" stands for may be the date of an old run.
+    if second > max(now.timestamp(), clock.now()) + FUTURE:
         raise StripeInputError(
             f"start_from must not lie in the future, got {start_from!r:.60}: nothing could be "
             'delivered until then. Give a past time, or "now".'

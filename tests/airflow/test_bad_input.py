@@ -88,9 +88,8 @@ def test_bad_fields_of_a_sensor_are_refused_before_any_request(
         ({"min_age": True}, "min_age must be a whole number"),
         ({"max_items": 0}, "max_items must be a whole number of at least 1"),
         ({"max_items": None}, "max_items must be a whole number"),
-        ({"returns": "row"}, "returns must be one of rows, window"),
-        ({"returns": None}, "returns must be one of"),
-        ({"advance_after": "never"}, "advance_after must be one of sensor, dag_run"),
+        ({"returns": "row"}, """returns must be "rows" or "window", got 'row'"""),
+        ({"returns": None}, 'returns must be "rows" or "window", got None'),
         ({"poke_interval": 1}, "allow_fast_polling=True"),
     ],
 )

@@ -195,7 +195,7 @@ def test_a_deferred_sensor_waits_for_its_types(dag: DAG, stripe: FakeStripe, clo
             deferrable=True,
             poke_interval=0.01,
             allow_fast_polling=True,
-            timeout=20,
+            timeout=3600,
         )
 
     def other(_: Any) -> None:

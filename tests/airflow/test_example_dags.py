@@ -133,7 +133,12 @@ def test_product_catalogue(database: None, stripe: FakeStripe) -> None:
 
 
 def test_customer_events(database: None, stripe: FakeStripe, clock: Clock) -> None:
-    """A run that no event has started greets nobody, and asks Stripe nothing."""
+    """A run in which nothing is new is skipped; the next one greets all who came, once."""
     dag = example("customer_events")
     run = Run.whole(dag, NOW)
-    assert (run.state(), run.xcom("welcome"), stripe.calls) == ("success", [], [])
+    assert (run.state(), run.state("new"), run.state("welcome")) == ("success", *["skipped"] * 2)
+    for number in range(1, 3):
+        made = stripe.add_many("customer", 2, created=int(clock.now) + 1)
+        clock.now += 200
+        run = Run.whole(dag, NOW + 200 * number)
+        assert (run.state(), run.xcom("welcome")) == ("success", made)

@@ -15,12 +15,13 @@ ROOT = Path(airflow_provider_stripe_lite.__file__).parent
 
 # What a user's code may import.
 EXPECTED = {
-    "assets": {"EventWindow", "event_windows", "stripe_asset"},
+    "assets": {"stripe_asset"},
     "errors": {
         "RateLimitWait",
         "StripeAuthenticationError",
         "StripeCardError",
         "StripeConnectionError",
+        "StripeCursorError",
         "StripeError",
         "StripeIdempotencyError",
         "StripeInputError",

@@ -13,12 +13,14 @@ from airflow_provider_stripe_lite._sensor import StripeFeedSensor
 from airflow_provider_stripe_lite.core.resources import RESOURCES
 from airflow_provider_stripe_lite.errors import StripeInputError
 from airflow_provider_stripe_lite.sensors import (
+    StripeEventSensor,
     StripeNewChargeSensor,
     StripeNewCustomerSensor,
     StripeNewInvoiceItemSensor,
     StripeNewObjectSensor,
     StripeNewOrderSensor,
 )
+from tests.harness import register
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,53 @@ def test_polls_are_two_minutes_apart_unless_told_otherwise() -> None:
         StripeNewCustomerSensor(task_id="new", poke_interval=timedelta(minutes=1))
     fast = StripeNewCustomerSensor(task_id="new", poke_interval=1, allow_fast_polling=True)
     assert fast.poke_interval == 1
+
+
+def test_a_sensor_gives_its_worker_back_unless_told_otherwise() -> None:
+    """mode="reschedule" is the default; a deferrable one ends its process, too."""
+    assert StripeNewCustomerSensor(task_id="new").mode == "reschedule"
+    assert StripeNewCustomerSensor(task_id="new", mode="poke").mode == "poke"
+    assert StripeNewCustomerSensor(task_id="new", mode="poke", deferrable=True).mode == "reschedule"
+
+
+# --- How many runs look at the same time
+
+
+SENSORS: list[tuple[Any, dict[str, Any]]] = [
+    (StripeNewCustomerSensor, {}),
+    (StripeNewObjectSensor, {"feed": "payout"}),
+    (StripeEventSensor, {"types": ["charge.failed"]}),
+]
+
+
+@pytest.mark.parametrize(("sensor", "options"), SENSORS)
+def test_one_run_looks_at_a_time_unless_its_author_says_another_number(
+    database: None, sensor: Any, options: dict[str, Any]
+) -> None:
+    """The scheduler sees it in the serialized DAG; None is no limit, default_args count."""
+    with DAG("limits", schedule=None) as dag:
+        sensor(task_id="usual", **options)
+        sensor(task_id="four", max_active_tis_per_dag=4, **options)
+        sensor(task_id="free", max_active_tis_per_dag=None, **options)
+    assert limits(dag) == {"usual": 1, "four": 4, "free": None}
+    with DAG("limits", schedule=None, default_args={"max_active_tis_per_dag": 8}) as dag:
+        sensor(task_id="usual", **options)
+        sensor(task_id="four", max_active_tis_per_dag=4, **options)
+    assert limits(dag) == {"usual": 8, "four": 4}
+
+
+@pytest.mark.parametrize(("sensor", "options"), SENSORS)
+def test_the_indexes_of_a_mapped_sensor_look_side_by_side(
+    database: None, sensor: Any, options: dict[str, Any]
+) -> None:
+    """Each of them counts for Airflow, and each is a stream of its own: there is no limit."""
+    with DAG("mapped_limits", schedule=None) as dag:
+        shops = {"stripe_conn_id": ["shop_a", "shop_b"]}
+        sensor.partial(task_id="usual", **options).expand(**shops)
+        sensor.partial(task_id="four", max_active_tis_per_dag=4, **options).expand(**shops)
+    assert limits(dag) == {"usual": None, "four": 4}
+
+
+def limits(dag: DAG) -> dict[str, int | None]:
+    """Return the limit of each task, as the scheduler knows it."""
+    return {name: task.max_active_tis_per_dag for name, task in register(dag).task_dict.items()}

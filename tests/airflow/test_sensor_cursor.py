@@ -1,249 +1,198 @@
-"""A sensor's cursor: what it holds, where it is kept, and when it is refused."""
+"""A sensor's cursor: what every run pushes of it, what its Variable holds, and what it costs."""
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG
 
-from airflow_provider_stripe_lite.core.window import Position
-from airflow_provider_stripe_lite.errors import StripeInputError
-from airflow_provider_stripe_lite.hooks import StripeHook
-from airflow_provider_stripe_lite.sensors import StripeNewChargeSensor, StripeNewCustomerSensor
+from airflow_provider_stripe_lite.core import client, ratelimit
+from airflow_provider_stripe_lite.core.times import DAY
+from airflow_provider_stripe_lite.errors import RateLimitWait
+from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
 from airflow_provider_stripe_lite.testing import FakeStripe
-from tests.conftest import SetConnection
-from tests.harness import ONCE, Run, ids
-from tests.helpers import KEY, NOW, Clock, window
-
-SECOND_ACCOUNT = "sk_test_51ZzYyXxWwVvUu0123456789abcdef"
-
+from tests.airflow.streams import Asked, new_customers, stream
+from tests.harness import ONCE, Run, variable
+from tests.helpers import NOW, Clock
 
 # --- What it holds
 
 
-def test_the_cursor_says_what_it_is(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
-    """The XCom `cursor` holds version, window and what it belongs to, and nothing of the key."""
-    with dag:
-        StripeNewCustomerSensor(task_id="new", **ONCE)
+def test_the_cursor_says_where_the_stream_stands(
+    dag: DAG, stripe: FakeStripe, clock: Clock
+) -> None:
+    """Every run's XCom `cursor` has these keys, its times are ISO 8601, and no key is in it."""
+    new_customers(dag)
     made = stripe.add_many("customer", 2, created=NOW)
     clock.now += 100
     run = Run(dag, NOW).go()
-    cursor = run.xcom("new", "cursor")
-    assert len(cursor["window"].pop("stripe_account")) == 12
-    assert cursor == {
-        "v": 1,
-        "run_id": run.run_id,
-        "map_index": -1,
-        "looked": NOW + 100,
-        "window": {
-            "feed": "customer",
-            "types": None,
-            "created_gte": "2026-02-02T02:40:00+00:00",
-            "created_lt": "2026-02-02T02:40:01+00:00",
-            "after": None,
-            "last": made[-1],
-            "stripe_conn_id": "stripe_default",
-            "livemode": False,
-            "count": 2,
-        },
+    window = {
+        "types": None,
+        "created_gte": "2026-02-02T02:40:00+00:00",
+        "created_lt": "2026-02-02T02:40:01+00:00",
+        "after": None,
+        "last": made[-1],
+        "count": 2,
     }
+    claim = {
+        "run_id": run.run_id,
+        "run_after": "2026-02-02T02:40:00.000000+00:00",
+        "map_index": -1,
+        "window": window,
+        "done": False,
+    }
+    kept = {
+        "v": 2,
+        "feed": "customer",
+        "types": None,
+        "livemode": False,
+        "stripe_context": None,
+        "position": {"created_gte": "2026-02-02T02:40:01+00:00", "after": made[-1]},
+        "looked": "2026-02-02T02:41:40+00:00",
+        "backlog_seconds": None,
+        "claims": [claim],
+    }
+    pushed = run.xcom("new", "cursor")
+    account, rev = pushed.pop("account"), pushed.pop("rev")
+    assert (len(account), type(rev)) == (12, int)
+    assert pushed == kept | {
+        "stream": stream(dag),
+        "window": window,
+        "late_seconds": 100,
+        "calls": 1,
+        "waited_seconds": 0.0,
+    }
+    held = variable(stream(dag))
+    assert len(held.pop("nonce")) == 32
+    only_here = {"task": f"{dag.dag_id}/new", "trimmed": None}
+    assert held == kept | only_here | {"account": account, "rev": rev}
 
 
-# --- A cursor, or a window, of something else
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"password": KEY.replace("_test_", "_live_")}, ("livemode False", "livemode True")),
-        ({"password": SECOND_ACCOUNT}, ("account '",)),
-        ({"extra": {"stripe_account": "acct_1A2b3C4d"}}, ("account '", "'acct_1A2b3C4d'")),
-    ],
-)
-def test_a_cursor_of_another_mode_or_account_is_refused(
-    dag: DAG,
-    stripe: FakeStripe,
-    clock: Clock,
-    set_connection: SetConnection,
-    change: dict[str, Any],
-    words: tuple[str, ...],
-) -> None:
-    """The task fails at once, names both values and how to start afresh; nothing is sent."""
-    with dag:
-        StripeNewCustomerSensor(task_id="new", retries=2, **ONCE)
-    stripe.add_many("customer", 2, created=NOW)
-    clock.now += 100
-    Run(dag, NOW).go()
-    stripe.calls.clear()
-    set_connection(**change)
-    run = Run(dag, NOW + 1).go()
-    assert run.state("new") == "failed"
-    (error,) = run.errors
-    assert isinstance(error, StripeInputError)
-    assert all(word in str(error) for word in (*words, "stripe_default", "start afresh"))
-    assert KEY[12:] not in str(error)
-    assert stripe.calls == []
-    # With the old connection again, nothing was lost meanwhile.
-    set_connection()
-    made = stripe.add_many("customer", 2, created=NOW + 100)
-    clock.now += 200
-    assert ids(run.clear("new").go().xcom("new")) == made
-
-
-def test_a_cursor_of_another_feed_is_refused(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
-    """A task that now stands for another feed does not go on from the old one's position."""
-    with DAG(dag.dag_id, schedule=None, max_active_runs=1) as before:
-        StripeNewCustomerSensor(task_id="new", **ONCE)
-    stripe.add_many("customer", 2, created=NOW)
-    clock.now += 100
-    Run(before, NOW).go()
-    with dag:
-        StripeNewChargeSensor(task_id="new", **ONCE)
-    (error,) = Run(dag, NOW + 1).go().errors
-    assert "made for feed 'customer'" in str(error)
-    assert "stand for feed 'charge'" in str(error)
-
-
-def test_a_rotated_key_of_the_same_account_goes_on(
-    dag: DAG, stripe: FakeStripe, clock: Clock, set_connection: SetConnection
-) -> None:
-    """Another key of the account, also one whose account cannot be seen, is no other account."""
-    with dag:
-        StripeNewCustomerSensor(task_id="new", **ONCE)
-    delivered, made = [], []
-    keys = [KEY, KEY.replace("cdef", "0000"), KEY.replace("sk_", "rk_"), "sk_test_oldkey0123456789"]
-    for number, key in enumerate(keys):
-        set_connection(password=key)
-        made += stripe.add_many("customer", 2, created=int(clock.now))
-        clock.now += 100
-        delivered += ids(Run(dag, NOW + number).go().xcom("new"))
-    assert delivered == made
-
-
-@pytest.mark.parametrize(
-    "nonsense",
-    [
-        "text",
-        7,
-        {"v": 2},
-        {"v": 1, "run_id": "x"},
-        {"v": 1, "run_id": "x", "window": {"created_lt": "x"}},
-        {"v": 2, "run_id": "x", "map_index": -1, "window": window("customer", Position(0), NOW)},
-        {"v": 1, "map_index": -1, "window": window("customer", Position(0), NOW)},
-    ],
-)
-def test_an_xcom_that_is_no_cursor_is_refused(dag: DAG, stripe: FakeStripe, nonsense: Any) -> None:
-    """What somebody else has pushed under the key `cursor` is named, not stumbled over."""
-
-    def push(context: Any, result: Any = None) -> None:
-        context["ti"].xcom_push("cursor", nonsense)
-
-    with DAG(dag.dag_id, schedule=None, max_active_runs=1) as before:
-
-        @task(task_id="new", post_execute=push)
-        def other() -> None:
-            """Not a sensor."""
-
-        other()
-    Run(before, NOW).go()
-    with dag:
-        StripeNewCustomerSensor(task_id="new", **ONCE)
-    (error,) = Run(dag, NOW + 1).go().errors
-    assert isinstance(error, StripeInputError)
-    assert stripe.calls == []
-
-
-def test_a_window_of_another_account_is_refused(
-    dag: DAG, stripe: FakeStripe, clock: Clock, set_connection: SetConnection
-) -> None:
-    """A window cannot be read with a key of another account; both values are named."""
-    with dag:
-        StripeNewChargeSensor(task_id="new", returns="window", **ONCE)
-    stripe.add_many("charge", 3, created=NOW)
-    clock.now += 100
-    window = Run(dag, NOW).go().xcom("new")
-    set_connection("other", password=SECOND_ACCOUNT)
-    stripe.calls.clear()
-    words = r"window was made for stripe_account '\w+'.* stripe_account '\w+'"
-    with pytest.raises(StripeInputError, match=words):
-        StripeHook("other").read(window)
-    assert stripe.calls == []
-
-
-# --- Runs of several kinds
-
-
-def test_the_sensor_warns_of_runs_that_may_overlap(
-    dag: DAG, stripe: FakeStripe, clock: Clock, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Without max_active_runs=1 two runs may read the same cursor: the log says what to do."""
-    warning = "set max_active_runs=1 on the DAG"
-    stripe.add("customer", created=NOW)
-    clock.now += 100
-    for runs in (1, 2):
-        dag.max_active_runs = runs
-        if runs == 1:
-            with dag:
-                StripeNewCustomerSensor(task_id="new", **ONCE)
-        Run(dag, NOW + runs).go()
-        assert (warning in capfd.readouterr().out) == (runs == 2)
-
-
-@pytest.mark.parametrize("cursor_variable", [None, "position"])
-def test_dated_and_undated_runs_can_be_mixed(
-    dag: DAG, stripe: FakeStripe, clock: Clock, cursor_variable: str | None
-) -> None:
-    """With cursor_variable, runs with a logical date and runs without share one position."""
-    with dag:
-        StripeNewCustomerSensor(
-            task_id="new", cursor_variable=cursor_variable and f"{dag.dag_id}.position", **ONCE
-        )
-    made: list[str] = []
-    delivered: list[str] = []
-    for number, logical in enumerate([True, False, False, True, False, True]):
-        made += stripe.add_many("customer", 2, created=int(clock.now))
-        clock.now += 100
-        delivered += ids(Run(dag, NOW + number, logical=logical).go().xcom("new"))
-    if cursor_variable:
-        assert delivered == made
-    # Without it, too, nothing is lost.
-    assert set(delivered) == set(made)
-
-
-def test_the_variable_keeps_the_cursor(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
-    """A DAG whose runs were all deleted goes on from the Variable, and nothing is missed.
-
-    The last window comes again: Airflow no longer knows that it was delivered.
-    """
-    with dag:
-        StripeNewCustomerSensor(task_id="new", cursor_variable="{{ dag.dag_id }}.kept", **ONCE)
-    made: list[str] = []
-    runs = []
-    for number in range(2):
-        made += stripe.add_many("customer", 2, created=int(clock.now))
-        clock.now += 100
-        runs.append(Run(dag, NOW + number).go())
-    for run in runs:
-        run.delete()
-    made += stripe.add_many("customer", 2, created=NOW + 200)
-    clock.now += 1000
-    assert ids(Run(dag, NOW + 1000).go().xcom("new")) == made[2:]
-
-
-def test_a_variable_of_another_sensor_is_refused(
+def test_a_run_that_found_nothing_pushes_the_cursor_too(
     dag: DAG, stripe: FakeStripe, clock: Clock
 ) -> None:
-    """Two sensors with one cursor_variable would lose objects: the second one is refused."""
-    with dag:
-        first = StripeNewCustomerSensor(
-            task_id="first", cursor_variable=f"{dag.dag_id}.both", **ONCE
-        )
-        first >> StripeNewCustomerSensor(
-            task_id="second", cursor_variable=f"{dag.dag_id}.both", **ONCE
-        )
-    stripe.add_many("customer", 2, created=NOW)
+    """It has no window, names the position, and the claims that nobody has seen delivered."""
+    new_customers(dag)
+    first = Run(dag, NOW).go()
+    pushed = first.xcom("new", "cursor")
+    assert (first.state("new"), pushed["window"], pushed["claims"]) == ("failed", None, [])
+    assert pushed["position"] == {"created_gte": "2026-02-02T02:40:00+00:00", "after": None}
+    assert (pushed["late_seconds"], pushed["calls"]) == (None, 1)
+    # One that is running is nobody's to judge.
+    stripe.add("customer", created=NOW)
     clock.now += 100
+    claimed = Run(dag, NOW + 1).go().mark("new", "running")
+    empty = Run(dag, NOW + 2).go().xcom("new", "cursor")
+    assert empty["window"] is None
+    assert [claim["run_id"] for claim in empty["claims"]] == [claimed.run_id]
+
+
+class Busy:
+    """A call limit whose next place is 2 s away, and which passes whoever waits for that."""
+
+    def acquire(self, key: str, timeout: float | None = None) -> float:
+        """Let pass who is ready to wait."""
+        if timeout is not None and timeout < 2:
+            raise RateLimitWait(2.0)
+        return 2.0
+
+    def push(self, key: str, seconds: float) -> None:
+        """Do nothing."""
+
+
+def test_the_cursor_says_how_late_a_run_is_and_what_it_took(
+    dag: DAG, stripe: FakeStripe, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The age of the newest object delivered, the calls, and the seconds the limit has taken."""
+    monkeypatch.setattr(ratelimit, "limiter_for", lambda *_, **__: Busy())
+    seconds = count(0, 2)
+    monkeypatch.setattr(client, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    new_customers(dag, start_from="beginning")
+    stripe.add_many("customer", 150, created=NOW - 500)
+    clock.now += 100
+    pushed = Run(dag, NOW).go().xcom("new", "cursor")
+    assert (pushed["late_seconds"], pushed["calls"]) == (600, len(stripe.calls))
+    assert pushed["calls"] > 1
+    assert pushed["waited_seconds"] == 2.0 * pushed["calls"]
+
+
+# --- What it costs
+
+
+def test_a_poll_with_nothing_new_costs_one_call_and_one_read(
+    dag: DAG, stripe: FakeStripe, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It writes nothing but its XCom, and asks Airflow for no state, however often it looks."""
+    new_customers(dag, timeout=3600, poke_interval=120)
     run = Run(dag, NOW).go()
-    assert (run.state("first"), run.state("second")) == ("success", "failed")
-    assert "a cursor_variable of its own" in str(run.errors[0])
+    asked = Asked(monkeypatch)
+    for _ in range(3):
+        stripe.calls.clear()
+        asked.clear()
+        clock.now += 120
+        assert run.again("new").state("new") == "up_for_reschedule"
+        assert len(stripe.calls) == 1
+        assert (asked.count("GetVariable"), asked.count("PutVariable")) == (1, 0)
+        assert asked.count("GetTaskStates") == 0
+        (pushed,) = [one for one in asked.messages if getattr(one, "key", "") == "cursor"][-1:]
+        assert type(pushed).__name__ == "SetXCom"
+
+
+def test_a_claim_is_one_write(
+    dag: DAG, stripe: FakeStripe, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The document is read, read again, written and read back; the run before is judged once."""
+    new_customers(dag)
+    asked = Asked(monkeypatch)
+    for number in range(3):
+        stripe.add("customer", created=int(clock.now))
+        clock.now += 100
+        asked.clear()
+        assert Run(dag, NOW + number).go().state("new") == "success"
+    assert (asked.count("GetVariable"), asked.count("PutVariable")) == (3, 1)
+    # One is of the run before, one of this run.
+    assert asked.count("GetTaskStates") == 2
+
+
+# --- When it has looked
+
+
+def test_a_quiet_stream_is_written_once_a_day(
+    dag: DAG, stripe: FakeStripe, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While nothing is new, `looked` moves in the Variable at most once a day."""
+    new_customers(dag, timeout=10**9, poke_interval=120)
+    run = Run(dag, NOW).go()
+    asked = Asked(monkeypatch)
+    for _ in range(12):
+        clock.now += DAY // 4
+        run.again("new")
+    assert 2 <= asked.count("PutVariable") <= 3
+    looked = variable(stream(dag))["looked"]
+    assert looked >= "2026-02-04T02:40:00+00:00"
+    assert run.xcom("new", "cursor")["looked"] >= looked
+
+
+# --- What the log says
+
+
+def test_the_log_of_a_poll_names_no_customer(
+    dag: DAG, stripe: FakeStripe, clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One line: how much, how late, which request, how many calls, how long the limit took."""
+    with dag:
+        StripeNewCustomerSensor(task_id="new", fields="*", **ONCE)
+    stripe.add("customer", created=NOW, email="jenny@example.com", name="Jenny Rosen")
+    clock.now += 100
+    Run(dag, NOW).go()
+    log = capfd.readouterr()
+    said = [line for line in (log.out + log.err).splitlines() if "Returning 1" in line]
+    (line,) = said
+    words = ("until 100 s ago", "feed customer", "request req_", "1 calls", "0.0 s waited")
+    assert all(word in line for word in words)
+    assert "jenny" not in (log.out + log.err).lower()
+    Run(dag, NOW + 1).go()
+    log = capfd.readouterr()
+    assert "Nothing is new that is 60 s old (feed customer, request req_" in log.out + log.err

@@ -1,4 +1,4 @@
-"""A sensor's run again, after a retry, a clear or a failure: the same rows, none lost."""
+"""A sensor's run again, after a retry or a clear: the same rows, none lost."""
 
 from __future__ import annotations
 
@@ -58,18 +58,29 @@ def test_a_clear_delivers_the_same(dag: DAG, stripe: FakeStripe, clock: Clock) -
     assert ids(Run(dag, NOW + 2).go().xcom("new")) == made[2]
 
 
-def test_the_rows_of_a_failed_run_come_again(
-    dag: DAG, stripe: FakeStripe, clock: Clock, tmp_path: Any
-) -> None:
-    """A sensor that fails for good has delivered nothing: the next run gets its rows and more."""
+def test_a_failed_task_behind_it_keeps_its_rows(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
+    """The sensor has delivered them: the next run goes on, and a clear mends the red run."""
+    broken = [True]
     with dag:
-        StripeNewCustomerSensor(task_id="new", post_execute=dies_once(tmp_path), **ONCE)
-    made = stripe.add_many("customer", 3, created=NOW)
+        new = StripeNewCustomerSensor(task_id="new", **ONCE)
+
+        @task
+        def process(rows: list[Any]) -> list[str]:
+            if broken:
+                raise RuntimeError("cannot process these")
+            return ids(rows)
+
+        process(new.output)
+    first = stripe.add_many("customer", 2, created=NOW)
     clock.now += 100
-    assert Run(dag, NOW).go().state("new") == "failed"
-    made += stripe.add_many("customer", 3, created=NOW + 100)
+    red = Run(dag, NOW).go()
+    assert red.state() == "failed"
+    broken.clear()
+    second = stripe.add_many("customer", 1, created=NOW + 100)
     clock.now += 200
-    assert ids(Run(dag, NOW + 1).go().xcom("new")) == made
+    assert Run(dag, NOW + 1).go().xcom("process") == second
+    for cleared in (("process",), ("new", "process")):
+        assert red.clear(*cleared).go().xcom("process") == first
 
 
 def test_a_failed_page_loses_nothing(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
@@ -100,27 +111,3 @@ def test_a_page_is_tried_again_although_stripe_says_it_is_of_no_use(
     stripe.fault(path="/v1/customers", status=503, headers=headers, skip=1)
     run = Run(dag, NOW).go()
     assert (ids(run.xcom("new")), run.errors) == (made, [])
-
-
-@pytest.mark.parametrize(("advance_after", "again"), [("sensor", False), ("dag_run", True)])
-def test_what_must_have_succeeded_for_a_window_to_count(
-    dag: DAG, stripe: FakeStripe, clock: Clock, advance_after: Any, again: bool
-) -> None:
-    """When processing fails, the next run gets the rows again only with "dag_run"."""
-    with dag:
-        new = StripeNewCustomerSensor(task_id="new", advance_after=advance_after, **ONCE)
-
-        @task
-        def process(rows: list[Any]) -> None:
-            if len(rows) == 2:
-                raise RuntimeError("cannot process these")
-
-        process(new.output)
-    first = stripe.add_many("customer", 2, created=NOW)
-    clock.now += 100
-    assert Run(dag, NOW).go().state() == "failed"
-    second = stripe.add_many("customer", 1, created=NOW + 100)
-    clock.now += 200
-    run = Run(dag, NOW + 1).go()
-    assert ids(run.xcom("new")) == (first + second if again else second)
-    assert run.state() == "success"

@@ -1,8 +1,7 @@
-"""What a sensor delivers: from where on, how much at once, and in which form."""
+"""What a sensor delivers: how much at once, and in which form."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,39 +17,6 @@ from airflow_provider_stripe_lite.sensors import (
 from airflow_provider_stripe_lite.testing import FakeStripe
 from tests.harness import ONCE, Run, ids
 from tests.helpers import NOW, Clock
-
-
-@pytest.mark.parametrize(
-    ("start_from", "expected"),
-    [
-        ("now", 2),
-        ("beginning", 4),
-        (datetime.fromtimestamp(NOW - 100, UTC), 3),
-        (datetime.fromtimestamp(NOW - 100, UTC).isoformat(), 3),
-        ("{{ (dag_run.run_after - macros.timedelta(seconds=100)).isoformat() }}", 3),
-        (datetime.fromtimestamp(NOW - 100, UTC).replace(tzinfo=None), 3),
-    ],
-)
-def test_start_from_says_where_the_first_run_begins(
-    dag: DAG, stripe: FakeStripe, clock: Clock, start_from: Any, expected: int
-) -> None:
-    """The run's own time, the beginning of the account, or a date-time, which may be a template."""
-    with dag:
-        StripeNewCustomerSensor(task_id="new", start_from=start_from, **ONCE)
-    made = [stripe.add("customer", created=NOW + age) for age in (-100_000, -50, 0, 10)]
-    clock.now += 100
-    assert ids(Run(dag, NOW).go().xcom("new")) == made[-expected:]
-
-
-def test_now_is_the_run_s_time_and_not_the_poll_s(
-    dag: DAG, stripe: FakeStripe, clock: Clock
-) -> None:
-    """What was created between the run's time and its first poll, hours later, is delivered."""
-    with dag:
-        StripeNewCustomerSensor(task_id="new", **ONCE)
-    made = stripe.add_many("customer", 2, created=NOW + 5)
-    clock.now += 7200
-    assert ids(Run(dag, NOW).go().xcom("new")) == made
 
 
 def test_max_items_leaves_the_rest_for_the_next_run(

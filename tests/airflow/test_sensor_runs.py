@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
-from itertools import count, repeat
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.utils.types import DagRunType
 
 from airflow_provider_stripe_lite._sensor import StripeFeedSensor
+from airflow_provider_stripe_lite.core.times import DAY
 from airflow_provider_stripe_lite.errors import StripeNotFoundError
 from airflow_provider_stripe_lite.sensors import (
     StripeNewChargeSensor,
@@ -21,8 +19,9 @@ from airflow_provider_stripe_lite.sensors import (
     StripeNewOrderSensor,
 )
 from airflow_provider_stripe_lite.testing import FakeStripe
+from tests.airflow.streams import new_customers, stream
 from tests.conftest import SetConnection
-from tests.harness import ONCE, Run, ids
+from tests.harness import ONCE, Run, ids, variable
 from tests.helpers import NOW, Clock
 
 
@@ -35,7 +34,7 @@ from tests.helpers import NOW, Clock
     ],
 )
 def test_three_runs_in_a_row_deliver_disjoint_sets_that_add_up(
-    dag: DAG, stripe: FakeStripe, clock: Clock, sensor: type[StripeFeedSensor], kind: str
+    dag: DAG, stripe: FakeStripe, clock: Clock, sensor: type[StripeFeedSensor], kind: Any
 ) -> None:
     """Every object that is created between three runs is in exactly one of them, oldest first."""
     with dag:
@@ -50,6 +49,31 @@ def test_three_runs_in_a_row_deliver_disjoint_sets_that_add_up(
         delivered += ids(run.xcom("new"))
         assert len(delivered) == 120 * (number + 1)
     assert delivered == made
+
+
+@pytest.mark.parametrize("cursor_variable", [None, "{{ dag.dag_id }}.kept"])
+def test_runs_of_all_kinds_share_the_cursor(
+    dag: DAG, stripe: FakeStripe, clock: Clock, cursor_variable: str | None
+) -> None:
+    """Scheduled, manual and asset runs, with a date or none, and a backfill of long ago between."""
+    new_customers(dag, cursor_variable=cursor_variable)
+    made: list[str] = []
+    delivered: list[str] = []
+    for number, (kind, logical) in enumerate(
+        (
+            (DagRunType.SCHEDULED, True),
+            (DagRunType.ASSET_TRIGGERED, False),
+            (DagRunType.BACKFILL_JOB, True),
+            (DagRunType.MANUAL, False),
+            (DagRunType.SCHEDULED, True),
+        )
+    ):
+        made += stripe.add_many("customer", 2, created=int(clock.now))
+        clock.now += 100
+        at = NOW + number - 90 * DAY * (kind is DagRunType.BACKFILL_JOB)
+        delivered += ids(Run(dag, at, logical=logical, kind=kind).go().xcom("new"))
+    assert delivered == made
+    assert variable(f"{dag.dag_id}.kept" if cursor_variable else stream(dag))["v"] == 2
 
 
 def test_orders_of_an_old_account_are_delivered(
@@ -125,65 +149,6 @@ def test_a_deleted_last_object_loses_nothing(dag: DAG, stripe: FakeStripe, clock
     made = stripe.add_many("customer", 3, created=NOW + 100)
     clock.now += 200
     assert ids(Run(dag, NOW + 1).go().xcom("new")) == made
-
-
-@pytest.mark.parametrize("soft_fail", [False, True])
-def test_an_empty_first_run_loses_nothing(
-    dag: DAG, stripe: FakeStripe, clock: Clock, soft_fail: bool
-) -> None:
-    """The first run found nothing and failed or was skipped: the second begins where it began."""
-    with dag:
-        StripeNewCustomerSensor(task_id="new", soft_fail=soft_fail, **ONCE)
-    first = Run(dag, NOW).go()
-    assert first.state("new") == ("skipped" if soft_fail else "failed")
-    assert [type(error) for error in first.errors] in ([AirflowSensorTimeout], [])
-    made = stripe.add_many("customer", 3, created=NOW + 5)
-    clock.now += 500
-    assert ids(Run(dag, NOW + 400).go().xcom("new")) == made
-
-
-def test_a_first_run_that_could_not_begin_loses_nothing(
-    dag: DAG, stripe: FakeStripe, clock: Clock, set_connection: SetConnection
-) -> None:
-    """A run that failed before it could leave a cursor counts as the first one all the same."""
-    with dag:
-        StripeNewCustomerSensor(task_id="new", **ONCE)
-    set_connection(password="pk_test_0123456789")
-    assert Run(dag, NOW).go().state("new") == "failed"
-    set_connection()
-    made = stripe.add_many("customer", 3, created=NOW + 5)
-    clock.now += 500
-    assert ids(Run(dag, NOW + 400).go().xcom("new")) == made
-
-
-def test_a_first_run_that_is_tried_again_loses_nothing(
-    dag: DAG, stripe: FakeStripe, clock: Clock
-) -> None:
-    """A retry deletes the first try's XComs, which are all that a run without a date has."""
-    polls: Iterator[int] = count()
-
-    class DiesFromItsSecondPollOn(StripeNewCustomerSensor):
-        def poke(self, context: Any) -> Any:
-            found = super().poke(context)
-            if next(polls) >= 1:
-                raise RuntimeError("killed")
-            return found
-
-    with dag:
-        DiesFromItsSecondPollOn(
-            task_id="new",
-            poke_interval=0.01,
-            timeout=10,
-            allow_fast_polling=True,
-            retries=1,
-            retry_delay=timedelta(),
-        )
-    first = Run(dag, NOW, logical=False).go()
-    assert len(first.errors) == 2
-    made = stripe.add_many("customer", 3, created=NOW + 5)
-    clock.now += 500
-    polls = repeat(0)
-    assert ids(Run(dag, NOW + 400, logical=False).go().xcom("new")) == made
 
 
 def test_a_quiet_run_costs_one_call(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:

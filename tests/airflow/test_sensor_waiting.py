@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
-from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
 from airflow_provider_stripe_lite.testing import FakeStripe
-from tests.conftest import SetConnection
-from tests.harness import Run, ids
+from tests.airflow.streams import new_customers
+from tests.harness import ONCE, Run, ids
 from tests.helpers import NOW, Clock
 
 
-def test_reschedule_mode_gives_the_slot_back_and_finds_the_same(
+def test_reschedule_mode_is_the_default_and_gives_the_slot_back(
     dag: DAG, stripe: FakeStripe, clock: Clock
 ) -> None:
     """Between two polls no worker is held; what comes in the end is what poke mode would give."""
     with dag:
-        StripeNewCustomerSensor(task_id="new", mode="reschedule", poke_interval=120)
+        sensor = StripeNewCustomerSensor(task_id="new")
+    assert (sensor.mode, sensor.poke_interval) == ("reschedule", 120)
     run = Run(dag, NOW).go()
     assert run.state("new") == "up_for_reschedule"
+    assert 110 < run.waits("new") < 121
     made = stripe.add_many("customer", 3, created=NOW + 10)
     clock.now += 40
     # They are there, but too young.
@@ -38,10 +37,7 @@ def test_reschedule_mode_gives_the_slot_back_and_finds_the_same(
 
 def test_poke_mode_waits_in_place(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
     """The same in one process: nothing, nothing, then what is new."""
-    with dag:
-        StripeNewCustomerSensor(
-            task_id="new", mode="poke", poke_interval=0.01, allow_fast_polling=True, timeout=20
-        )
+    new_customers(dag, mode="poke", poke_interval=0.01, timeout=20)
     made: list[str] = []
 
     def later(request: Any) -> None:
@@ -58,10 +54,7 @@ def test_poke_mode_waits_in_place(dag: DAG, stripe: FakeStripe, clock: Clock) ->
 
 def test_deferrable_mode_waits_in_the_triggerer(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
     """The trigger looks, the worker polls again: the same rows as in the other modes."""
-    with dag:
-        StripeNewCustomerSensor(
-            task_id="new", deferrable=True, poke_interval=0.01, allow_fast_polling=True, timeout=20
-        )
+    new_customers(dag, deferrable=True, poke_interval=0.01, timeout=2000)
     made: list[str] = []
 
     def later(request: Any) -> None:
@@ -74,55 +67,94 @@ def test_deferrable_mode_waits_in_the_triggerer(dag: DAG, stripe: FakeStripe, cl
     assert ids(run.xcom("new")) == made
 
 
+# --- In the triggerer
+
+
+class Noting(StripeNewCustomerSensor):
+    """A sensor that notes what it would defer with, and is skipped instead."""
+
+    deferred: list[dict[str, Any]]
+
+    def defer(self, *, trigger: Any, **options: Any) -> Any:
+        """Note it."""
+        self.deferred.append(trigger.serialize()[1] | options)
+        raise AirflowSkipException
+
+
 def test_sensors_that_wait_alike_can_share_a_look(
     dag: DAG, stripe: FakeStripe, clock: Clock
 ) -> None:
     """Two deferred sensors ask for the very same interval, although they polled at two times."""
-    deferred: list[Any] = []
-
-    class Noting(StripeNewCustomerSensor):
-        def defer(self, *, trigger: Any, **kwargs: Any) -> None:
-            deferred.append(trigger.serialize())
-            raise AirflowSkipException
-
+    deferred: list[dict[str, Any]] = []
     with dag:
-        Noting(task_id="one", deferrable=True)
-        Noting(task_id="two", deferrable=True)
+        for task_id in ("one", "two"):
+            Noting(task_id=task_id, deferrable=True).deferred = deferred
     Run(dag, NOW).go()
-    assert deferred[0] == deferred[1]
-    assert deferred[0][1]["poll_interval"] == 120
+    one, two = deferred
+    assert one["poll_interval"] == two["poll_interval"] == 120
+    shared = ("feed", "types", "stripe_conn_id", "stripe_account", "since", "min_age")
+    assert [one[name] for name in shared] == [two[name] for name in shared]
 
 
-def test_a_used_up_call_limit_gives_the_slot_back(
-    dag: DAG, stripe: FakeStripe, clock: Clock, set_connection: SetConnection
-) -> None:
-    """In reschedule mode a sensor does not sleep on the call limit: it comes back for a slot."""
-    set_connection(extra={"rate_limit_calls": 1, "rate_limit_period": 600})
-    StripeHook().get_conn().get("/v1/balance")
+def test_a_deferred_sensor_knows_its_deadline(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
+    """Its trigger carries what is left of its time, and so does the deferral itself."""
+    deferred: list[dict[str, Any]] = []
     with dag:
-        StripeNewCustomerSensor(task_id="new", mode="reschedule", poke_interval=120)
-    run = Run(dag, NOW).go()
-    assert run.state("new") == "up_for_reschedule"
-    assert [request.path for request in stripe.calls] == ["/v1/balance"]
-    assert 590 < run.waits("new") < 601
-    made = stripe.add_many("customer", 1, created=NOW)
-    clock.now += 100
-    set_connection(extra={"rate_limit_calls": 100, "rate_limit_period": 600})
-    assert ids(run.again("new").xcom("new")) == made
+        Noting(task_id="new", deferrable=True, timeout=3600).deferred = deferred
+    Run(dag, NOW).go()
+    (one,) = deferred
+    assert NOW + 3590 < one["deadline"] <= NOW + 3600
+    assert 3590 < one["timeout"].total_seconds() <= 3600
+    assert (one["since"], one["method_name"]) == (NOW, "execute_complete")
 
 
 @pytest.mark.parametrize(
-    ("soft_fail", "end"),
-    [(False, AirflowSensorTimeout), (True, AirflowSkipException)],
+    ("soft_fail", "state", "errors"),
+    [(False, "failed", [AirflowSensorTimeout]), (True, "skipped", [])],
     ids=["fails", "is skipped"],
 )
-def test_a_sensor_whose_time_is_up_does_not_defer(soft_fail: bool, end: type[Exception]) -> None:
-    """It ends as in the other modes: a trigger over at once would race with the worker's end."""
-    sensor = StripeNewCustomerSensor(
-        task_id="new", deferrable=True, soft_fail=soft_fail, timeout=60
-    )
-    sensor._limit_wait = sensor._since = None
-    late = datetime.now(UTC) - timedelta(seconds=61)
-    context: Any = {"ti": SimpleNamespace(start_date=late)}
-    with pytest.raises(end, match=r"Nothing new in feed customer within the timeout of 60 s\."):
-        sensor._defer(context, 1)
+@pytest.mark.parametrize("timeout", [0, 60])
+def test_a_deferred_sensor_ends_with_its_time(
+    dag: DAG,
+    stripe: FakeStripe,
+    clock: Clock,
+    soft_fail: bool,
+    state: str,
+    errors: list[type[Exception]],
+    timeout: int,
+) -> None:
+    """With nothing new it looks once more when its time is over, and is red without a retry.
+
+    Nothing but its trigger ends the wait here, as in `dag.test()`, and a task that comes back from
+    the triggerer has a new start.
+    """
+    polls: list[Any] = []
+
+    class Counting(StripeNewCustomerSensor):
+        def poke(self, context: Any) -> Any:
+            polls.append(context["ti"].start_date)
+            assert len(polls) < 5, "it would go on for ever"
+            return super().poke(context)
+
+    def later(_: Any) -> None:
+        clock.now += 100
+
+    with dag:
+        Counting(
+            task_id="new",
+            deferrable=True,
+            retries=2,
+            soft_fail=soft_fail,
+            **ONCE | {"poke_interval": 0.01, "timeout": timeout},
+        )
+    stripe.fault(path="/v1/customers", skip=3, hook=later)
+    run = Run(dag, NOW).go()
+    assert run.state("new") == state
+    assert [type(error) for error in run.errors] == errors
+    assert len(polls) == (1 if timeout == 0 else 2)
+
+
+def test_dag_test_ends(dag: DAG, stripe: FakeStripe) -> None:
+    """So does a whole run, as a person tries it, by the time of the wall."""
+    new_customers(dag, deferrable=True, soft_fail=True, timeout=0.3, poke_interval=0.05)
+    assert Run.whole(dag, NOW).state("new") == "skipped"

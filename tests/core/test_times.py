@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_stripe_lite.core import clock as host
 from airflow_provider_stripe_lite.core.times import FIRST, FUTURE, first_second, iso, second_of
 from airflow_provider_stripe_lite.errors import StripeInputError
 from tests.helpers import NOW
@@ -99,12 +100,14 @@ def test_a_start_that_is_none_is_refused(start_from: Any) -> None:
 
 
 def test_a_start_in_the_future_is_refused() -> None:
-    """Ten minutes are what two clocks may be apart."""
+    """Ten minutes are what two clocks may be apart; an old run's date does not count."""
+    host.use(lambda: NOW)
     assert first_second(NOW + FUTURE, RUN) == NOW + FUTURE
     with pytest.raises(
         StripeInputError, match=r'must not lie in the future.*Give a past time, or "now'
     ):
         first_second(NOW + FUTURE + 1, RUN)
+    assert first_second(NOW, RUN - timedelta(days=30)) == NOW
 
 
 def test_a_second_is_shown_as_people_and_machines_read_it() -> None:

@@ -20,11 +20,12 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 
+from airflow_provider_stripe_lite.core.times import iso
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.testing import FakeStripe
 from tests.conftest import SetConnection
 from tests.docs.blocks import ROOT, Block, blocks, commands, is_dag
-from tests.harness import Run, register
+from tests.harness import Run, ids
 from tests.helpers import NOW, Clock
 
 BLOCKS = blocks()
@@ -34,7 +35,9 @@ PYTHON = [
     for block in BLOCKS
     if block.language == "python" and not is_dag(block) and not block.place
 ]
-SHELL = [block for block in BLOCKS if block.language == "bash"]
+# What these say is tried with a DAG that has run.
+BY_HAND = [block for block in BLOCKS if "airflow variables" in block.text]
+SHELL = [block for block in BLOCKS if block.language == "bash" and block not in BY_HAND]
 DISTRIBUTION = "airflow-provider-stripe-lite"
 
 
@@ -71,14 +74,10 @@ def test_dag_files_run(
     stripe: FakeStripe,
     clock: Clock,
 ) -> None:
-    """A whole DAG file parses offline; one with a schedule by time receives what is new."""
+    """A whole DAG file parses offline, and receives what is new; who starts it does not matter."""
     dag = parsed(block.text, tmp_path, monkeypatch)
     # Pages may use a name twice.
     dag.dag_id = f"{dag.dag_id}_{block.line}"
-    register(dag)
-    if "schedule=[" in block.text:
-        # An asset starts it: test_examples.py shows how that goes.
-        return
     made = {kind: stripe.add_many(kind, 3, created=NOW) for kind in ("customer", "charge")}
     clock.now += 100
     run = Run(dag, NOW).go()
@@ -89,7 +88,28 @@ def test_dag_files_run(
         assert got["count"] is None
         assert run.xcom(last.task_id) == 300
     else:
-        assert [row["id"] for row in got] == made["customer"]
+        sensor: Any = dag.task_dict[first.task_id]
+        assert ids(got) == made[sensor.feed]
+
+
+def test_a_person_sets_the_cursor(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    database: None,
+    stripe: FakeStripe,
+    clock: Clock,
+) -> None:
+    """Two commands: one shows where README's first DAG stands, one lets it begin elsewhere."""
+    (block,) = BY_HAND
+    shows, sets = commands(block)
+    assert f"`{sets}`" in (ROOT / "README.md").read_text()
+    first = next(block for block in DAGS if block.page == "README.md")
+    dag = parsed(first.text, tmp_path, monkeypatch)
+    old = stripe.add_many("customer", 2, created=NOW - 86_400)
+    assert Run(dag, NOW).go().state("new") == "skipped"
+    assert json.loads(airflow(shows).splitlines()[-1])["position"]["created_gte"] == iso(NOW)
+    airflow(sets)
+    assert ids(Run(dag, NOW + 300).go().xcom("new")) == old
 
 
 @pytest.mark.parametrize("page", sorted({block.page for block in PYTHON}))
@@ -154,14 +174,19 @@ def check_python(_: str, words: list[str], __: Any) -> None:
 
 def run_airflow(command: str, _: list[str], __: Any) -> None:
     """Run the command, and use the connection that it made."""
-    program = f"{shlex.quote(sys.executable)} -m airflow"
-    given: dict[str, Any] = {"shell": True, "check": True, "timeout": 120, "capture_output": True}
-    subprocess.run(command.replace("airflow", program, 1), **given)
-    show = f"{program} connections get stripe_default --output json"
-    got = subprocess.run(show, text=True, **given).stdout
+    airflow(command)
+    got = airflow("airflow connections get stripe_default --output json")
     (connection,) = json.loads(got[got.index("[") :])
     assert connection["conn_type"] == "stripe"
-    subprocess.run(f"{program} connections delete stripe_default", **given)
+    airflow("airflow connections delete stripe_default")
+
+
+def airflow(command: str) -> str:
+    """Run a command of Airflow's in a shell, and return what it prints."""
+    command = command.replace("airflow", f"{shlex.quote(sys.executable)} -m airflow", 1)
+    return subprocess.run(
+        command, shell=True, check=True, timeout=120, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def check_export(command: str, _: list[str], monkeypatch: Any) -> None:

@@ -1,104 +1,176 @@
-"""One running Airflow for each database, and for each stream of customers a Stripe account."""
+"""A running Airflow for each database, all at once, and for each stream of customers an account."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dev.airflow_home import POSTGRESQL
 from dev.fake_process import FakeStripeProcess
 from dev.stack import COMPONENTS, AirflowStack
-from tests.e2e.scenarios import MODES, Scenario, Stream, streams
+from tests.e2e.claims import keep_claims
+from tests.e2e.scenarios import Scenario, streams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
+ROOT = Path(__file__).parents[2]
 DAGS = Path(__file__).parent / "dags"
+DATABASES = ("sqlite", "postgresql")
 KEY = "sk_test_51StreamAccount00secretsecret"
+MISTYPED = "mistyped"
+WAYS = ("poke", "reschedule", "deferrable")
 STREAMS = (
-    *(
-        "poke",
-        "reschedule",
-        "deferrable",
-        "events",
-        "shaky",
-        "strict",
-        "backlog",
-        "batches",
-        "manual",
-    ),
-    *("batches", "marked", "skips", "guarded", "mixed", "mixed_variable", "shared", "waiting"),
-    *("forgets", "remembers"),
-    *(f"{end}_{way}" for end in ("late", "skip", "wrong") for way in MODES),
+    *("shaky", "backlog", "batches", "manual", "marked", "skips", "guarded", "forgets"),
+    *(f"{end}_{way}" for end in ("late", "skip", "wrong") for way in WAYS),
+    *("limited", "free", "deferred", "mapped", "untried"),
+    *("rung", "later", "bounded", "asleep", "wrong_first", "wrong_later", "whole", "again"),
+    *("broken", "killed", "shared", "waiting"),
 )
+WRONG_KEYS = ("wrong_first", *(f"wrong_{way}" for way in WAYS))
+SETTINGS = {
+    # Sensors that wait in a worker keep nobody else from running.
+    "AIRFLOW__CORE__PARALLELISM": "48",
+    # Not each of the DAG files speaks of Airflow.
+    "AIRFLOW__CORE__DAG_DISCOVERY_SAFE_MODE": "False",
+}
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def airflow(
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what wants a database's Airflow, or a module's scenarios, once for each."""
+    if "database" in metafunc.fixturenames:
+        metafunc.parametrize("database", DATABASES)
+    if "scenario" in metafunc.fixturenames:
+        scenarios = metafunc.module.SCENARIOS
+        metafunc.parametrize("scenario", scenarios, ids=lambda scenario: scenario.__name__)
+
+
+@pytest.fixture(scope="session")
+def airflows(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[AirflowStack]:
-    """Run an Airflow with a fake Stripe; its DAG files are copies that a test may break."""
-    if request.param == "postgresql":
-        psycopg2 = pytest.importorskip("psycopg2")
-        try:
-            psycopg2.connect(f"postgresql://{POSTGRESQL}/postgres").close()
-        except psycopg2.OperationalError:
-            pytest.skip("no PostgreSQL on 127.0.0.1:5432 (STACK_POSTGRESQL names another one)")
-    limits = f"sqlite:///{tmp_path_factory.mktemp('limits')}/calls.sqlite"
-    dags = tmp_path_factory.mktemp("dags")
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(DAGS, dags, dirs_exist_ok=True, ignore=ignored)
-    with FakeStripeProcess() as fake:
-        connections = {
-            f"stripe_{name}": {
-                **fake.connection("mistyped" if name.startswith("wrong") else KEY),
-                "extra": {
-                    "stripe_account": f"acct_{name}",
-                    "timeout": 2 if name == "shaky" else 80,
-                    "rate_limit_calls": 100_000,
-                    "rate_limit_url": limits,
-                },
-            }
-            for name in STREAMS
+) -> Iterator[dict[str, AirflowStack]]:
+    """Run an Airflow for each database of the chosen tests."""
+    chosen = {database for _, database, _ in _chosen(request.session)}
+    with ExitStack() as all_of_them, ThreadPoolExecutor() as pool:
+        made = {
+            database: living_airflow(database, tmp_path_factory.mktemp(database))
+            for database in DATABASES
+            if database in chosen and _is_there(database)
         }
+        began = {name: pool.submit(one.__enter__) for name, one in made.items()}
+        for name, one in made.items():
+            if began[name].exception() is None:
+                all_of_them.push(one)
+        yield {name: one.result() for name, one in began.items()}
+
+
+@contextmanager
+def living_airflow(database: str, folder: Path) -> Iterator[AirflowStack]:
+    """Run an Airflow with a fake Stripe; its DAG files are copies that a test may break."""
+    dags = folder / "dags"
+    shutil.copytree(DAGS, dags, ignore=shutil.ignore_patterns("__pycache__"))
+    limits = f"sqlite:///{folder}/calls.sqlite"
+    with FakeStripeProcess() as fake:
+        connections = {f"stripe_{name}": connection(fake, name, limits) for name in STREAMS}
         with AirflowStack(
             dags_folder=dags,
-            home=Path(__file__).parents[2] / ".e2e" / request.param,
-            database=request.param,
-            env={"FAKE_STRIPE": fake.url},
+            home=ROOT / ".e2e" / database,
+            database=database,
+            env={"FAKE_STRIPE": fake.url, **SETTINGS},
             components=(*COMPONENTS, "execution-api"),
             connections=connections,
         ) as stack:
             stack.fake = fake  # type: ignore[attr-defined]
             yield stack
+            keep_claims(stack, fake)
+
+
+def connection(fake: FakeStripeProcess, name: str, limits: str) -> dict[str, Any]:
+    """Return the Airflow connection of a stream."""
+    extra = {
+        "timeout": 2 if name == "shaky" else 80,
+        "rate_limit_calls": 100_000,
+        "rate_limit_url": limits,
+        # A mapped sensor names the account itself.
+        **({} if name == "mapped" else {"stripe_account": f"acct_{name}"}),
+    }
+    return {**fake.connection(MISTYPED if name in WRONG_KEYS else KEY), "extra": extra}
 
 
 @pytest.fixture
-def stream(airflow: AirflowStack) -> Iterator[Callable[[str], Stream]]:
-    """Get streams by their names."""
-    with streams(airflow) as get:
-        yield get
+def airflow(airflows: dict[str, AirflowStack], database: str) -> AirflowStack:
+    """Return the Airflow of this database."""
+    if database not in airflows:
+        pytest.skip("no PostgreSQL on 127.0.0.1:5432 (STACK_POSTGRESQL names another one)")
+    return airflows[database]
 
 
-@pytest.fixture(scope="module")
-def running(
-    request: pytest.FixtureRequest, airflow: AirflowStack
-) -> Iterator[dict[Scenario, Future[None]]]:
-    """Begin a module's SCENARIOS at once: each has its own streams, and mostly waits."""
+@pytest.fixture(scope="session")
+def begin(
+    request: pytest.FixtureRequest, airflows: dict[str, AirflowStack]
+) -> Iterator[Callable[[str, str], dict[tuple[str, Scenario], Future[None]]]]:
+    """Begin all chosen scenarios of a phase at once: each has its own streams, and mostly waits.
 
-    def run(scenario: Scenario) -> None:
-        began = time.monotonic()
-        with streams(airflow) as stream:
-            scenario(airflow, stream)
-        seconds = time.monotonic() - began
-        print(f"\n{airflow.database}: {scenario.__name__} took {seconds:.0f} s", flush=True)
+    A module says in PHASE to which one its scenarios belong. Where components die, and are started
+    again, one database after the other has its turn.
+    """
+    begun: dict[tuple[str, str], dict[tuple[str, Scenario], Future[None]]] = {}
+    with ThreadPoolExecutor(100) as pool:
 
-    scenarios: Sequence[Scenario] = request.module.SCENARIOS
-    with ThreadPoolExecutor(len(scenarios)) as pool:
-        yield {scenario: pool.submit(run, scenario) for scenario in scenarios}
+        def run(phase: str, database: str) -> dict[tuple[str, Scenario], Future[None]]:
+            turn = phase, database if phase == "deaths" else "all"
+            if turn not in begun:
+                begun[turn] = {
+                    (name, scenario): pool.submit(_run, airflows[name], scenario)
+                    for of, name, scenario in _chosen(request.session)
+                    if of == phase and scenario and name in airflows and turn[1] in (name, "all")
+                }
+            return begun[turn]
+
+        yield run
+
+
+@pytest.fixture
+def outcome(
+    request: pytest.FixtureRequest,
+    airflow: AirflowStack,
+    begin: Callable[[str, str], dict[tuple[str, Scenario], Future[None]]],
+    scenario: Scenario,
+) -> Future[None]:
+    """Return what becomes of a scenario on one database."""
+    return begin(request.module.PHASE, airflow.database)[airflow.database, scenario]
+
+
+def _chosen(session: pytest.Session) -> list[tuple[str | None, str, Scenario | None]]:
+    """Return phase, database and scenario of the chosen tests."""
+    items: list[Any] = [item for item in session.items if "database" in item.fixturenames]
+    chosen = [(item.module, item.callspec.params) for item in items]
+    return [
+        (getattr(module, "PHASE", None), params["database"], params.get("scenario"))
+        for module, params in chosen
+    ]
+
+
+def _is_there(database: str) -> bool:
+    if database != "postgresql":
+        return True
+    psycopg2 = pytest.importorskip("psycopg2")
+    try:
+        psycopg2.connect(f"postgresql://{POSTGRESQL}/postgres").close()
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
+def _run(airflow: AirflowStack, scenario: Scenario) -> None:
+    began = time.monotonic()
+    with streams(airflow) as stream:
+        scenario(airflow, stream)
+    seconds = time.monotonic() - began
+    print(f"\n{airflow.database}: {scenario.__name__} took {seconds:.0f} s", flush=True)

@@ -1,172 +1,189 @@
-"""kill -9 at random moments of each process of an Airflow: nothing lost, nothing twice."""
+"""Deaths in a living Airflow whose runs overlap, and of the triggerer that rings the bells."""
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 import signal
+import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
-from dev.airflow_api import wait_for
-from tests.e2e.scenarios import MODES, VICTIMS, kill, started, watched
+from dev.airflow_api import ApiError, wait_for
+from tests.e2e.scenarios import SOON, kill, rung, started
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
     from dev.stack import AirflowStack
-    from tests.e2e.scenarios import Scenario, Stream
+    from tests.e2e.scenarios import Stream
 
 pytestmark = pytest.mark.e2e
+PHASE = "deaths"
 
-# The deaths of the triggerer, on each of two databases.
+# The deaths on each of two databases; those of the triggerer hit deferred sensors and bells.
+COMPONENTS = ["scheduler", "api-server", "execution-api"]
+VICTIMS = ["task"] * 13 + ["untried"] * 5 + ["supervisor"] * 8 + COMPONENTS
 DEATHS = [signal.SIGKILL] * 5 + [signal.SIGTERM] * 2
-RECOVERY_SECONDS = 240
+OVERLAPPING = Path(__file__).parent / "overlapping"
+DAGS = ("limited", "free", "deferred", "mapped", "untried")
+ACCOUNTS = ("acct_mapped_a", "acct_mapped_b", "acct_mapped_c")
+DEEDS = ("undated", "dated", "asset", "cleared", "failed cleared", "backfill", "reordered")
+MOST_DEEDS = 30
 
 
-def tasks_supervisors_scheduler_and_api_server_die(
-    airflow: AirflowStack, stream: Callable[[str], Stream]
+def overlapping_runs_of_every_kind_die(
+    airflow: AirflowStack, stream: Callable[..., Stream]
 ) -> None:
-    """kill -9 of tasks, supervisors, scheduler and api-server: nothing lost, nothing twice."""
-    streams = started([stream(mode) for mode in MODES])
+    """Up to 16 runs at once, backfills, clears and kill -9: nothing lost, nothing twice."""
+    reorder(airflow)
+    (airflow.dags_folder / "began.txt").write_text(datetime.now(UTC).isoformat())
+    shutil.copy(OVERLAPPING / "overlapping.py", airflow.dags_folder)
+    streams = started(
+        [stream(name, accounts=ACCOUNTS if name == "mapped" else ()) for name in DAGS]
+    )
     kills: Counter[str] = Counter()
-    with ExitStack() as inflow:
+    with ExitStack() as meanwhile:
         for each in streams:
-            inflow.enter_context(each.arriving(80, seconds=60))
+            meanwhile.enter_context(each.arriving(1))
+        deeds = meanwhile.enter_context(runs_of_every_kind(streams))
         for victim in random.sample(VICTIMS, len(VICTIMS)):
-            time.sleep(random.uniform(0.5, 2.5))
-            if not kill(airflow, victim):
+            time.sleep(random.uniform(0.5, 2))
+            # Its own end fails a run that has no retries.
+            dag = victim if victim == "untried" else None
+            if not kill(airflow, "task" if dag else victim, dag):
                 kill(airflow, victim := "scheduler")
             kills[victim] += 1
         # A LocalExecutor never misses a worker that dies with a task it has just taken; only the
         # next scheduler does.
         kills["scheduler"] += kill(airflow, "scheduler")
-    print(f"\n{airflow.database}: kill -9 of {dict(kills)}")
-    assert kills.total() == 20
     for each in streams:
-        each.wait_for_all(RECOVERY_SECONDS)
-        assert each.verdict() == "0 lost, 0 twice"
+        deeds["failed cleared"] += wait_for_every_object(each)
+        print(f"\n{airflow.database} {each.name}: sensors {dict(each.ends())}", flush=True)
+    print(f"\n{airflow.database}: kill -9 of {dict(kills)}; beside them {dict(deeds)}", flush=True)
+    assert {each.name: each.verdict() for each in streams} == dict.fromkeys(DAGS, "0 lost, 0 twice")
+    assert all(deeds[deed] for deed in DEEDS)
 
 
-def tasks_die_without_retries(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
-    """Without retries, advance_after="dag_run" brings every object to a run that succeeds."""
-    (strict,) = started([stream("strict")])
-    kills = 0
-    with strict.arriving(100, seconds=60):
-        began = time.monotonic()
-        # On a loaded machine, a minute holds few moments in which a task of the DAG can be killed.
-        while (seconds := time.monotonic() - began) < 60 or (kills < 3 and seconds < 180):
-            # Tasks of the other scenarios are tried again, and a kill of theirs fails no run here.
-            kills += kill(airflow, "task", strict.name)
-            time.sleep(random.uniform(1, 4))
-
-    def good() -> dict[str, list[str]]:
-        states = strict.states()
-        return {run: ids for run, ids in strict.received().items() if states.get(run) == "success"}
-
-    def all_in_good_runs() -> bool:
-        return set(strict.held()) <= {name for ids in good().values() for name in ids}
-
-    wait_for("every object in a run that succeeded", all_in_good_runs, RECOVERY_SECONDS, every=1)
-    failed = Counter(strict.states().values())["failed"]
-    print(f"\n{airflow.database}: {kills} kills without retries, {failed} failed runs of strict")
-    assert failed
-    assert strict.verdict(good()) == "0 lost, 0 twice"
-
-
-def the_triggerer_dies(airflow: AirflowStack, stream: Callable[[str], Stream]) -> None:
-    """The triggerer dies, the DAG's file is broken, the DAG is paused: no window is lost."""
-    events = stream("events")
-    polls = events.requests()
-    watched(events)
-    # Unpaused, the watcher begins when the file has been read: not while it is broken.
-    wait_for("the watcher's first poll", lambda: events.requests() > polls)
-    deaths = random.sample(DEATHS, len(DEATHS))
-    with events.arriving(300, seconds=80):
-        with broken_for_a_minute(airflow, events.name):
-            kill_triggerer(events, deaths[:3])
-        kill_triggerer(events, deaths[3:5])
-        airflow.pause(events.name)
-        time.sleep(5)
-        airflow.unpause(events.name)
-        kill_triggerer(events, deaths[5:])
-    # With the next event, Airflow 3.3.2 delivers the events that it held back while no run could
-    # start (docs/modes.md).
-    with events.arriving(4, seconds=20):
+def reorder(airflow: AirflowStack) -> None:
+    """Give the mapped sensor its accounts, in another order than before."""
+    path = airflow.dags_folder / "accounts.json"
+    before = path.read_text() if path.exists() else ""
+    while (order := json.dumps(random.sample(ACCOUNTS, len(ACCOUNTS)))) == before:
         pass
-    # A person would clear failed runs, too.
-    if failed := [run for run, state in events.states().items() if state == "failed"]:
-        airflow.clear(events.name, failed)
-    events.wait_for_all(RECOVERY_SECONDS)
-    print(
-        f"\n{airflow.database}: {windows_twice(events)} windows announced twice in {len(DEATHS)} "
-        f"deaths; {len(failed)} runs failed while their file was broken"
-    )
-    assert events.verdict().startswith("0 lost")
-    # Each end of the watcher, by a death or the pause, may repeat the one window that it announced
-    # in its last ten seconds.
-    assert windows_twice(events) <= len(DEATHS) + 1
-    assert once_each_window(events) == set(events.held())
-
-
-def kill_triggerer(events: Stream, signals: Sequence[signal.Signals]) -> None:
-    """End the triggerer and start it again, each time after a poll of its watcher."""
-    polls = -1
-    for signum in signals:
-        seen = polls
-        wait_for("a poll of the watcher", lambda seen=seen: events.requests() > seen, timeout=120)
-        time.sleep(random.uniform(0, 4))
-        events.airflow.kill("triggerer", signum)
-        polls = events.requests()
-        events.airflow.restart("triggerer")
+    path.write_text(order)
 
 
 @contextmanager
-def broken_for_a_minute(airflow: AirflowStack, name: str) -> Iterator[None]:
-    """Give a DAG file an import error; mend it at the end, after a minute at least."""
-    path, began = airflow.dags_folder / f"{name}.py", time.monotonic()
-    good = path.read_text()
-    path.write_text(good.replace("import os\n", "import os\nimport nothing_of_this_name\n"))
+def runs_of_every_kind(streams: list[Stream]) -> Iterator[Counter[str]]:
+    """Start manual and asset runs and backfills, clear runs, and reorder the mapped sensor."""
+    deeds: Counter[str] = Counter()
+    end = threading.Event()
+
+    def run() -> None:
+        for deed, each in islice(zip(cycle(DEEDS), cycle(streams), strict=False), MOST_DEEDS):
+            if end.wait(3):
+                return
+            # The api-server may be dead just now.
+            with suppress(requests.RequestException, ApiError, TimeoutError):
+                deeds[deed] += do(deed, each)
+
+    thread = threading.Thread(target=run)
+    thread.start()
     try:
-        wait_for("the import error", airflow.import_errors)
-        yield
-        time.sleep(max(0.0, began + 60 - time.monotonic()))
+        yield deeds
     finally:
-        path.write_text(good)
-    wait_for("the file to be good again", lambda: not airflow.import_errors())
+        end.set()
+        thread.join()
 
 
-def windows_twice(events: Stream) -> int:
-    """Return how many windows were announced more than once, by their ids."""
-    entries = [entry for entry in events.fake.read("ledger") if entry["dag"] == "events"]
-    runs = {entry["run"]: entry["windows"] for entry in entries}
-    counts = Counter(name for windows in runs.values() for name in windows)
-    return sum(times > 1 for times in counts.values())
+def do(deed: str, stream: Stream) -> int:
+    """Do what a person may do to a DAG, and return how often it was done."""
+    airflow, name, now = stream.airflow, stream.name, datetime.now(UTC)
+    if deed == "undated":
+        airflow.trigger(name)
+    elif deed == "dated":
+        airflow.trigger(name, logical_date=(now - random.choice((0, 40)) * DAY).isoformat())
+    elif deed == "asset":
+        airflow.emit("e2e_go")
+    elif deed == "backfill":
+        # On SQLite Airflow gives a backfill up while another process writes.
+        first = now - 60 * DAY
+        dates = {
+            "from_date": first.isoformat(),
+            "to_date": (first + timedelta(minutes=1)).isoformat(),
+        }
+        body = {"dag_id": name, **dates, "max_active_runs": 2}
+        wait_for("a backfill", lambda: airflow.call("POST", "/backfills", json=body), 20)
+    elif deed == "reordered":
+        reorder(airflow)
+    elif deed == "failed cleared":
+        return clear_failed(stream)
+    # A run of the mapped sensor that is cleared after a change of the order gets another's rows.
+    elif stream.accounts == [f"acct_{name}"] and (delivered := sorted(stream.seen_delivered())):
+        chosen = random.sample(delivered, min(2, len(delivered)))
+        airflow.clear(name, chosen, ["new"])
+        return len(chosen)
+    else:
+        return 0
+    return 1
 
 
-def once_each_window(events: Stream) -> set[str]:
-    """Return the ids that a consumer receives who takes each window once."""
-    seen: set[str] = set()
-    objects: list[str] = []
-    for entry in events.fake.read("ledger"):
-        if entry["dag"] == "events" and not seen.issuperset(entry["windows"]):
-            seen.update(entry["windows"])
-            objects += entry["ids"]
-    return set(objects)
+DAY = timedelta(days=1)
 
 
-SCENARIOS = (
-    tasks_supervisors_scheduler_and_api_server_die,
-    tasks_die_without_retries,
-    the_triggerer_dies,
-)
+def clear_failed(stream: Stream) -> int:
+    """Clear the failed tasks of failed runs, and return how many runs these were."""
+    failed = [run for run, state in stream.states().items() if state == "failed"]
+    stream.airflow.clear(stream.name, failed, only_failed=True)
+    return len(failed)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_kills(running: dict[Scenario, Future[None]], scenario: Scenario) -> None:
+def wait_for_every_object(stream: Stream) -> int:
+    """Wait until every object was received: a person clears what failed, and starts another run.
+
+    :returns: how many runs were cleared.
+    """
+    cleared, until = 0, time.monotonic() + SOON
+    while time.monotonic() < until:
+        cleared += clear_failed(stream)
+        with suppress(TimeoutError):
+            stream.wait_for_all(20)
+            return cleared
+        stream.airflow.trigger(stream.name)
+    stream.wait_for_all(0)
+    return cleared
+
+
+def the_triggerer_dies(airflow: AirflowStack, stream: Callable[..., Stream]) -> None:
+    """The triggerer dies seven times in an inflow: each of two DAGs on a bell gets every object."""
+    both = [stream("killed"), stream("killed_too", bell="killed")]
+    first, _ = started(both)
+    with first.arriving(1.5):
+        for signum in random.sample(DEATHS, len(DEATHS)):
+            first.wait_for_looks(1)
+            time.sleep(random.uniform(0, 4))
+            airflow.kill("triggerer", signum)
+            airflow.restart("triggerer")
+    for each in both:
+        each.wait_for_all()
+    print(f"\n{airflow.database}: {len(DEATHS)} deaths of the triggerer: {rung(*both)}")
+    assert [each.verdict() for each in both] == ["0 lost, 0 twice"] * 2
+
+
+SCENARIOS = (overlapping_runs_of_every_kind_die, the_triggerer_dies)
+
+
+def test_kills(outcome: Future[None]) -> None:
     """Hold the promise in the scenario's docstring."""
-    running[scenario].result()
+    outcome.result()

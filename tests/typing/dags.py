@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Context, chain, dag, get_current_context, task
+from airflow.sdk import DAG, chain, dag, task
 
-from airflow_provider_stripe_lite.assets import event_windows, stripe_asset
+from airflow_provider_stripe_lite.assets import stripe_asset
 from airflow_provider_stripe_lite.core.window import Window
 from airflow_provider_stripe_lite.errors import StripeError, StripeInputError, StripeNotFoundError
 from airflow_provider_stripe_lite.hooks import StripeHook
@@ -79,7 +79,6 @@ with DAG(
     "charges",
     schedule=timedelta(minutes=10),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    max_active_runs=1,
     catchup=False,
 ) as charges:
     new = StripeNewChargeSensor(
@@ -100,13 +99,13 @@ with DAG(
     store(new.output)
 
 
-with DAG("customers", schedule=None, max_active_runs=1) as customers:
+with DAG("customers", schedule=None) as customers:
     StripeNewCustomerSensor(
         task_id="customers",
         fields=["id", "email", "metadata.order_ref"],
         start_from=datetime(2026, 1, 1, tzinfo=UTC),
         deferrable=True,
-        advance_after="dag_run",
+        max_active_tis_per_dag=None,
         cursor_variable="stripe_customers",
     )
     StripeNewOrderSensor(task_id="orders", stripe_conn_id="stripe_old", poke_interval=300)
@@ -114,7 +113,17 @@ with DAG("customers", schedule=None, max_active_runs=1) as customers:
         task_id="items", poke_interval=timedelta(minutes=5), min_age=120, fields="*"
     )
     StripeNewObjectSensor(
-        task_id="payouts", feed="payout", allow_fast_polling=True, poke_interval=30
+        task_id="payouts",
+        feed="payout",
+        allow_fast_polling=True,
+        poke_interval=30,
+        max_active_tis_per_dag=4,
+    )
+    StripeNewCustomerSensor.partial(task_id="shops", mode="poke").expand(
+        stripe_conn_id=["shop_a", "shop_b"]
+    )
+    StripeNewObjectSensor.partial(task_id="topups", feed="topup").expand(
+        stripe_account=["acct_1", "acct_2"]
     )
     StripeNewObjectSensor(task_id="sessions", feed="checkout.session", retry_policy=None)
     StripeNewObjectSensor(task_id="disputes", feed="dispute", start_from=date(2026, 1, 1))
@@ -161,22 +170,46 @@ with DAG("customers", schedule=None, max_active_runs=1) as customers:
     StripeUpdateProductOperator(task_id="tea_again", product_id="tea", name="Tea", shippable=True)
 
 
-@dag(schedule=[stripe_asset("signups", feed="customer", poll_interval=300)], catchup=False)
+SIGNUPS = stripe_asset("signups", feed="customer", poll_interval=300, at_least_every=600)
+FAILURES = stripe_asset("failures", types=["charge.failed", "invoice.payment_failed"])
+
+
+@dag(schedule=[SIGNUPS], catchup=False)
 def signups() -> None:
     """Greet each batch of new customers."""
 
     @task
-    def greet() -> list[str]:
-        context: Context = get_current_context()
-        windows = event_windows(context)
-        print([window["id"] for window in windows])
-        hook = StripeHook()
-        return [customer["id"] for window in windows for customer in hook.read(window)]
+    def greet(rows: list[dict[str, Any]]) -> list[str]:
+        return [row["id"] for row in rows]
 
-    greet()
+    greet(
+        StripeNewCustomerSensor(task_id="new", timeout=0, soft_fail=True, outlets=[SIGNUPS]).output
+    )
 
 
 signups()
+
+
+@dag(schedule=(SIGNUPS | FAILURES), catchup=False)
+def failures() -> None:
+    """Read what has failed, whoever rings."""
+
+    @task
+    def read(window: Window) -> int:
+        return sum(1 for _ in StripeHook().read(window))
+
+    read(
+        StripeEventSensor(
+            task_id="new",
+            types=["charge.failed", "invoice.payment_failed"],
+            returns="window",
+            timeout=0,
+            soft_fail=True,
+        ).output
+    )
+
+
+failures()
 
 
 def rehearse() -> None:

@@ -29,7 +29,7 @@ def end_of(window: Window) -> str:
     return window["until"]  # mistake: Window has no such key
 
 
-with DAG("sensors", schedule=None, max_active_runs=1) as sensors:
+with DAG("sensors", schedule=None) as sensors:
     StripeNewObjectSensor(task_id="m1", feed="custommer")  # mistake: a feed's name misspelt
     StripeNewObjectSensor(task_id="m2")  # mistake: no feed
     StripeNewObjectSensor(task_id="m3", feed="charge", returns="row")  # mistake: "rows"
@@ -42,7 +42,7 @@ with DAG("sensors", schedule=None, max_active_runs=1) as sensors:
     StripeNewCustomerSensor(task_id="m10", deferrable="yes")  # mistake: a text
     StripeNewCustomerSensor(task_id="m11", stripe_conn_id=None)  # mistake: None
     StripeNewCustomerSensor(task_id="m12", fields=5)  # mistake: a number
-    StripeNewCustomerSensor(task_id="m13", advance_after="dag")  # mistake: "dag_run"
+    StripeNewCustomerSensor(task_id="m13", max_active_tis_per_dag="1")  # mistake: a text
     StripeEventSensor(task_id="m15")  # mistake: no types
     StripeEventSensor(task_id="m16", types=5)  # mistake: a number
     StripeEventSensor(task_id="m17", types=[5])  # mistake: numbers
@@ -60,6 +60,9 @@ with DAG("operators", schedule=None) as operators:
     StripeCreateCustomerOperator(task_id="m6", metadata=["a"])  # mistake: a list
     # Nor this one, for the same reason.
     StripeCreateCustomerOperator(task_id="m7", customer_mail="a@b.c")  # mistake: a name misspelt
+
+stripe_asset("a", types=[5])  # mistake: numbers
+stripe_asset("b", feed="charge", at_least_every="1h")  # mistake: a text
 
 with DAG("asset", schedule=[stripe_asset("c", feed="custommer")]) as asset:  # mistake: misspelt
 

@@ -102,7 +102,7 @@ def test_a_log_has_one_line_for_each_call_of_consequence(
             r"Updated product prod_\w+ \(request req_\w+\)"
         ],
         ("stripe_new_customers", "new", -1): [
-            r"3 new in feed customer \(request req_\w+\), created from \S+\+00:00 until \S+\+00:00",
+            r"Returning 3, until \d+ s ago \(feed customer, request req_\w+, 1 calls, .* limit\)\.",
             r"Success criteria met\. Exiting\.",
         ],
         ("pages", "busy", -1): [
