@@ -157,7 +157,7 @@ class AirflowApi:
             state = self.run_state(dag, run_id)
             return state if state in ("success", "failed") else None
 
-        return str(wait_for(f"{dag}, run {run_id}", ended, timeout, say=say))
+        return str(wait_for(f"{dag}, run {run_id}", ended, timeout, every=2, say=say))
 
     def emit(self, asset: str) -> None:
         """Make an event of an asset, as its producer would."""

@@ -144,7 +144,7 @@ class Stream:
 
         objects = f"{self.name}: {len(held)} objects received"
         try:
-            wait_for(objects, lambda: not missing(), timeout, every=1)
+            wait_for(objects, lambda: not missing(), timeout, every=2)
         except TimeoutError as exc:
             states = dict(Counter(self.states().values()))
             few = ", ".join(sorted(missing())[:5])

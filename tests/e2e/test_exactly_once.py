@@ -167,9 +167,9 @@ def a_backlog_comes_in_batches(airflow: AirflowStack, stream: Callable[..., Stre
 
 
 def a_backlog_is_one_window(airflow: AirflowStack, stream: Callable[..., Stream]) -> None:
-    """A backlog of 20,000 comes in one run, in order, by reference."""
+    """A backlog of 10,000 comes in one run, in order, by reference."""
     backlog = stream("backlog")
-    backlog.create(20_000, spread=20_000, created=int(time.time()) - 30_000)
+    backlog.create(10_000, spread=10_000, created=int(time.time()) - 30_000)
     airflow.unpause("backlog")
     backlog.wait_for_all()
     [(run_id, ids)] = backlog.received().items()
