@@ -159,7 +159,7 @@ def test_a_mapped_sensor_goes_on_from_its_xcoms(
 
 
 @pytest.mark.parametrize("nonsense", ["text", 7, {"v": 1, "run_id": "x"}], ids=str)
-def test_an_xcom_that_is_no_cursor_is_refused(
+def test_a_mapped_xcom_that_is_no_cursor_is_refused(
     dag: DAG, stripe: FakeStripe, clock: Clock, nonsense: Any
 ) -> None:
     """With the sentence that says how to go on, and doing that helps."""
