@@ -14,6 +14,7 @@ from airflow_provider_stripe_lite.core import ratelimit
 from airflow_provider_stripe_lite.core.client import API_URL, TIMEOUT, StripeClient
 from airflow_provider_stripe_lite.core.keys import ApiKey
 from airflow_provider_stripe_lite.core.resources import DEFAULT_API_VERSION
+from airflow_provider_stripe_lite.core.scrub import show
 from airflow_provider_stripe_lite.errors import StripeInputError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Option:
             kind = "whole number" if self.type == "integer" else "number"
             raise StripeInputError(
                 f"{self.name} in the connection's extra must be a {kind} from {least} to {most}, "
-                f"got {value!r:.40}."
+                f"got {show(value)}."
             )
         return int(number) if self.type == "integer" else number
 

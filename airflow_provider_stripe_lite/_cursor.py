@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_stripe_lite._runs import Runs
     from airflow_provider_stripe_lite.core.batches import Batch
 
-__all__ = ["Ledger", "Outcome"]
+__all__ = ["Ledger", "Outcome", "explained"]
 
 # From its second read to its write a process needs a small part of this: see docs/guarantees.md.
 FENCE_SECONDS = 5.0
@@ -132,9 +133,7 @@ class Ledger:
         self._unchanged = self._unchanged + 1 if now == known else 0
         if self._unchanged == _ROUNDS:
             raise StripeInputError(
-                f"The Variable {runs.key} does not change when it is written: an environment "
-                f"variable AIRFLOW_VAR_{runs.key.upper()} or a secrets backend hides it. Remove it "
-                "there."
+                f"The Variable {runs.key} does not change when it is written: {self._shadow}"
             )
         return now == text
 
@@ -155,6 +154,8 @@ class Ledger:
         # Where a mapped list has changed, a task may have delivered another window than this. Asked
         # for behind the states, the XCom of a task that has succeeded is its last one.
         pushed = {_owner(c): runs.pushed(*_owner(c)) for c in good} if runs.is_mapped else {}
+        # One that has none may have been cleared and started again since, which takes it away.
+        states |= runs.states([owner for owner, cursor in pushed.items() if cursor is None])
         for claim in claims:
             state, cursor = states.get(_owner(claim)), pushed.get(_owner(claim))
             delivered = cursor and (cursor.get("stream"), cursor.get("window"))
@@ -227,7 +228,8 @@ class Ledger:
                 raise StripeInputError(
                     f"The Variable {self._runs.key} holds the cursor of {theirs}, not of {mine}: "
                     "give each sensor a cursor_variable of its own. Where the task has got another "
-                    f'name, write it into the "{name}" of the Variable.'
+                    f'name, write it into the "{name}" of the Variable: the next run returns the '
+                    "last window once more."
                 )
         return document if "nonce" in document else Document.resumed(self._runs.task, document)
 
@@ -238,7 +240,18 @@ class Ledger:
             masked = ": somebody saved the *** that Airflow shows" if value == "***" else ""
             raise StripeInputError(
                 f"{what} holds no cursor of this version{masked}; nothing was delivered. "
-                f"{self.remedy}"
+                f"{self.remedy} If that changes nothing, {self._shadow}"
+            )
+        theirs, mine = (
+            _asked(document["feed"], document["types"]),
+            _asked(source.feed, source.types),
+        )
+        if self._runs.is_mapped and theirs != mine:
+            raise StripeInputError(
+                f"{what} is that of {theirs}, and this task reads {mine}; nothing was delivered. "
+                "In a mapped sensor, give each feed and each list of types a cursor_variable of "
+                "its own, by expand_kwargs. Where the types of all have changed, write them into "
+                'the "types" of each Variable.'
             )
         made_for: Any = {**document, "stripe_account": document["account"]}
         refuse_foreign(made_for, source, "cursor", self.remedy)
@@ -251,6 +264,26 @@ class Ledger:
             f'To begin at a time of your own, write {{"start_from": "2026-01-31T00:00:00Z"}} into '
             f"the Variable {self._runs.key} and trigger a new run."
         )
+
+    @property
+    def _shadow(self) -> str:
+        return (
+            f"an environment variable AIRFLOW_VAR_{self._runs.key.upper()} or a secrets backend "
+            "hides it. Remove it there."
+        )
+
+
+@contextmanager
+def explained(remedy: str) -> Iterator[None]:
+    """Add what a person can do to the sentence that refuses a place in a list."""
+    try:
+        yield
+    except StripeInputError as exc:
+        raise StripeInputError(f"{exc} {remedy}") from None
+
+
+def _asked(feed: str, types: list[str] | None) -> str:
+    return feed if types is None else f"{feed} of {', '.join(sorted(types))}"
 
 
 def _owner(claim: Claim) -> tuple[str, int]:

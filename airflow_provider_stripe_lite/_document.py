@@ -5,11 +5,19 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.times import DAY, iso, second_of
-from airflow_provider_stripe_lite.core.window import Position, Source, Window, start_of, stretch
+from airflow_provider_stripe_lite.core.window import (
+    Position,
+    Source,
+    Window,
+    end_of,
+    start_of,
+    stretch,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_stripe_lite.core.batches import Batch
@@ -54,12 +62,11 @@ class Document(dict[str, Any]):
             shape = {"rev": int, "feed": str, "claims": list}
             known = self["v"] == 2 and self.keys() >= {*_PUSHED[:-1]} and self.position is not None
             known &= all(isinstance(self[name], kind) for name, kind in shape.items())
-            claims = [(claim.keys(), claim["window"].keys()) for claim in self["claims"]]
-            return known and all(c >= _CLAIM and w >= {*_OF_CLAIM} for c, w in claims)
+            return known and all(_is_claim(claim) for claim in self["claims"])
         except (AttributeError, KeyError, TypeError, ValueError):
             return False
 
-    @property
+    @cached_property
     def position(self) -> Position:
         """What has been delivered."""
         start, looked = start_of(self["position"]), self["looked"]
@@ -120,6 +127,14 @@ class Document(dict[str, Any]):
         self["types"] = source.types
         self["position"] = {"created_gte": iso(position.before), "after": position.last_id}
         self["looked"] = None if position.looked is None else iso(position.looked)
+        self.position = position
+
+
+def _is_claim(claim: Claim) -> bool:
+    window, owner = claim["window"], (claim["run_id"], claim["run_after"], claim["map_index"])
+    known = claim.keys() >= _CLAIM and window.keys() >= {*_OF_CLAIM}
+    known &= all(map(isinstance, owner, (str, str, int)))
+    return known and start_of(window).before <= end_of(window).before
 
 
 def now() -> str:

@@ -1,18 +1,26 @@
-"""What all operators share: the connection, one send, the row, the links."""
+"""What all operators share: the connection, the row, the links, how templates are rendered."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import ast
+import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from contextlib import suppress
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from airflow.sdk import BaseOperator
+import jinja2
+from airflow.sdk import BaseOperator, conf
+from airflow.sdk.log import mask_secret
+from jinja2.nativetypes import NativeEnvironment
 
-from airflow_provider_stripe_lite._compat import NEVER_EXPIRE
+from airflow_provider_stripe_lite._once import send_once
 from airflow_provider_stripe_lite._seen import Seen
-from airflow_provider_stripe_lite.core.fields import projection
-from airflow_provider_stripe_lite.errors import StripeError, StripeNotFoundError
+from airflow_provider_stripe_lite.core.encoding import checked_key
+from airflow_provider_stripe_lite.core.fields import projection, secrets_of
+from airflow_provider_stripe_lite.core.scrub import show
+from airflow_provider_stripe_lite.core.values import refuse_missing
+from airflow_provider_stripe_lite.errors import StripeError, StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.links import StripeDashboardLink, StripeRequestLogLink
 from airflow_provider_stripe_lite.retry_policy import StripeRetryPolicy
@@ -21,28 +29,37 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_stripe_lite._compat import RetryPolicy
-    from airflow_provider_stripe_lite.core.arguments import Action, Request
+    from airflow_provider_stripe_lite.core.arguments import Action
+    from airflow_provider_stripe_lite.core.calls import Call
     from airflow_provider_stripe_lite.core.client import StripeClient
     from airflow_provider_stripe_lite.core.transport import Response
 
-__all__ = ["StripeOperator"]
+__all__ = [
+    "DEFERRABLE",
+    "ONE_UNLESS_MAPPED",
+    "StripeActionOperator",
+    "StripeCallOperator",
+    "StripeOperator",
+    "refuse_email",
+]
 
-_CREATED = "stripe_created"
+# Airflow counts all indexes of a mapped task group together, so that one would keep the others out.
+ONE_UNLESS_MAPPED = 0
+DEFERRABLE = conf.getboolean("operators", "default_deferrable", fallback=False)
 
 
 class StripeOperator(BaseOperator):
-    """Make one call of Stripe's API and return what it answered; the base of all operators.
+    """Work with an account of Stripe; the base of all operators.
 
     :param stripe_conn_id: id of the connection. (templated)
     :param stripe_account: act for this connected account (``acct_…``) instead of the connection's.
         (templated)
-    :param fields: None returns exactly the documented fields, ``"*"`` the object as Stripe sent
-        it, a list of dotted paths (``["id", "metadata.order_ref"]``) those. (templated)
+    :param fields: None returns exactly the documented fields (the object as Stripe sent it, where
+        none are documented), ``"*"`` the object as Stripe sent it, without client secrets, a list
+        of dotted paths (``["id", "metadata.order_ref"]``) those. (templated)
     :param retry_policy: by default no retry where Stripe would answer the same again.
     """
 
-    action: ClassVar[Action]
-    idempotency_key: str | None = None
     ui_color = "#635bff"
     ui_fgcolor = "#ffffff"
     template_fields: Sequence[str] = ("stripe_conn_id", "stripe_account", "fields")
@@ -50,8 +67,10 @@ class StripeOperator(BaseOperator):
         "metadata": "json",
         "fields": "json",
         "images": "json",
+        "parameters": "json",
     }
     operator_extra_links = (StripeDashboardLink(), StripeRequestLogLink())
+    seen: Seen | None = None
 
     if TYPE_CHECKING:
         # A reference to a value passes for the value, so that a type checker accepts it where a
@@ -75,59 +94,145 @@ class StripeOperator(BaseOperator):
         self.stripe_account = stripe_account
         self.fields = fields
 
+    def render_template(
+        self,
+        content: Any,
+        context: Context,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render as Airflow does, the keys of mappings, too; what is text stays text.
+
+        With ``render_template_as_native_obj`` Airflow reads a text such as "1.10" as a number.
+        """
+        if seen_oids is not None and id(content) in seen_oids:
+            # It came from another task, and is no template.
+            return content
+        env = jinja_env or self.get_template_env()
+        if isinstance(content, Enum):
+            # Jinja would write its name.
+            content = content.value
+        elif isinstance(content, Mapping):
+            content = dict(content)
+        if isinstance(content, str) and isinstance(env, NativeEnvironment):
+            return _native(env.from_string(content), context)
+        rendered = super().render_template(content, context, env, seen_oids)
+        if isinstance(content, dict):
+            return {
+                self.render_template(key, context, env) if isinstance(key, str) else key: value
+                for key, value in rendered.items()
+            }
+        if isinstance(rendered, str) and re.search(r"[\ud800-\udfff]", rendered):
+            raise StripeInputError(
+                f"A template field holds half of a character (a lone surrogate): {show(rendered)}. "
+                "Decode the text as UTF-8 where it comes from."
+            )
+        # What mapped tasks have returned is a sequence of its own kind.
+        is_list = isinstance(rendered, Sequence) and not isinstance(rendered, str | bytes | tuple)
+        return list(rendered) if is_list else rendered
+
+
+class StripeCallOperator(StripeOperator):
+    """Make one call and return its answer; a POST or a DELETE is made once for each run.
+
+    Mapped tasks are called by the product's name or the object's id (``map_index_template`` names
+    them otherwise).
+
+    :param parameters: Stripe's own, nested as in its documentation. (templated)
+    :param idempotency_key: replaces the key that is made for this task of this run. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        *StripeOperator.template_fields,
+        *("parameters", "idempotency_key"),
+    )
+
+    def __init__(
+        self,
+        *,
+        parameters: Mapping[str, Any] | str | None = None,
+        idempotency_key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.parameters = parameters
+        self.idempotency_key = idempotency_key
+
     def execute(self, context: Context) -> dict[str, Any]:
-        """Act once, and return the row."""
-        row = projection(self.action.resource, self.fields)
+        """Make the call, and return its answer's fields."""
+        for name in self.template_fields:
+            refuse_missing(name, getattr(self, name))
+        # What is wrong with the fields is said before anything is made.
+        projection("", self.fields)
         client = StripeHook(self.stripe_conn_id, stripe_account=self.stripe_account).get_conn()
-        given = {name: getattr(self, name) for name in self.action.arguments}
-        request = self.action.request(given, client.api_version)
+        _name(context, getattr(self, "name", None))
         try:
-            response = self._send(client, request, given, context)
+            response = self._send(client, context)
         except StripeError as exc:
             self.request_log_url = exc.request_log_url
             raise
         self.seen = Seen(client, response.request_id, object=response.body)
-        return row(response.body)
+        _name(context, getattr(self, "name", None) or response.body.get("id"))
+        for secret in secrets_of(response.body):
+            mask_secret(secret)
+        gone = response.body.get("deleted") is True
+        kind = "" if gone else response.body.get("object") or ""
+        return projection(kind, self.fields, expanded=True)(response.body)
 
-    def _send(
-        self,
-        client: StripeClient,
-        request: Request,
-        given: Mapping[str, Any],
-        context: Context,
-    ) -> Response:
-        """Send the request; a create is made once for this task of this run.
+    def _send(self, client: StripeClient, context: Context, again: Call | None = None) -> Response:
+        call, key = self._call(client), checked_key(self.idempotency_key)
+        if call.method == "GET" or call.is_update:
+            return client.send(call, key)
+        return send_once(client, call, key, context, self.log, again)
 
-        Stripe forgets an idempotency key after a day, so the id is also kept in the task's state,
-        which lives as long as the run.
-        """
-        if request.verb != "create":
-            return client.send(request, self.idempotency_key)
-        key = self.idempotency_key or self._key(client, given, context)
-        store: Any = context["task_state_store"]
-        made = store.get(_CREATED)
-        if made and made["key"] == key:
-            self.log.info(
-                "This task has created %s %s before; reading it.", request.resource, made["id"]
-            )
-            try:
-                return client.send(self.action.read(made["id"]))
-            except StripeNotFoundError as exc:
-                hint = "To create another one, pass a new idempotency_key."
-                raise exc.with_hint(hint) from exc
-        response = client.send(request, key)
-        store.set(_CREATED, {"key": key, "id": response.body["id"]}, retention=NEVER_EXPIRE)
-        return response
+    def _call(self, client: StripeClient) -> Call:
+        """Return the call that the arguments mean."""
+        raise NotImplementedError
 
-    def _key(self, client: StripeClient, given: Mapping[str, Any], context: Context) -> str:
-        """Return a key that is the same for every try, and another one for other arguments.
 
-        It is made of the arguments and not of Stripe's parameters: these depend on the API version,
-        and a run that is cleared after an upgrade must not create a second object.
-        """
-        ti = context["ti"]
-        what = [ti.dag_id, ti.task_id, ti.run_id, ti.map_index, self.action.resource]
-        who = [client.livemode, client.account]
-        sent = {name: value for name, value in given.items() if value is not None}
-        text = json.dumps([what, who, sent], sort_keys=True, default=str)
-        return f"airflow-{hashlib.sha256(text.encode()).hexdigest()}"
+class StripeActionOperator(StripeCallOperator):
+    """Make the call of one action of the table, from arguments of its own."""
+
+    action: ClassVar[Action]
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Return the action's arguments."""
+        return {name: getattr(self, name) for name in self.action.arguments}
+
+    def _call(self, client: StripeClient) -> Call:
+        return self.action.call(self.given, self.parameters, client.api_version)
+
+
+def refuse_email(kwargs: Mapping[str, Any]) -> None:
+    """Refuse an address in Airflow's own argument: Airflow would mail the customer its failures."""
+    # A mapped task is made with what default_args hold.
+    usual = (kwargs.get("default_args") or {}).get("email")
+    if kwargs.get("email") not in (None, "", usual):
+        raise StripeInputError(
+            "email is where Airflow writes when the task fails: give the customer's address as "
+            "customer_email."
+        )
+
+
+def _name(context: Context, name: object) -> None:
+    """Call a mapped task so, which is a number else, unless its author names it."""
+    values = cast("dict[str, Any]", context)
+    if name and values["ti"].map_index >= 0 and not values.get("map_index_template"):
+        values["map_index_template"] = "{{ stripe_name }}"
+    text = str(name)
+    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        # A native template would read it as a number, and Airflow asks for its length.
+        ast.literal_eval(text)
+        text = f"#{text}"
+    # Airflow's column takes no more.
+    values["stripe_name"] = text[:250]
+
+
+def _native(template: jinja2.Template, context: Mapping[str, Any]) -> Any:
+    """Return the value of a template that is one expression, and any other one's text."""
+    values = {**template.globals, **context}
+    parts = list(template.root_render_func(template.new_context(values, shared=True)))
+    if len(parts) == 1 and parts[0] is not None and not isinstance(parts[0], jinja2.Undefined):
+        return parts[0]
+    return "".join(map(str, parts))

@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 
 from airflow_provider_stripe_lite._compat import get_variable, set_variable
 from airflow_provider_stripe_lite.core import clock
+from airflow_provider_stripe_lite.core.scrub import show
 from airflow_provider_stripe_lite.errors import StripeCursorError, StripeInputError
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _MASKED = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_KEY = 250
+_PART = r"(?!\.+(?:/|$))[A-Za-z0-9_.:@-]+(?: [A-Za-z0-9_.:@-]+)*"
+_NAME = re.compile(f"{_PART}(?:/{_PART})*")
 
 
 class Runs:
@@ -58,8 +61,9 @@ class Runs:
         self.task, self.run_id = f"{ti.dag_id}/{ti.task_id}", ti.run_id
         self.map_index = -1 if ti.map_index is None else ti.map_index
         self.is_mapped = self.map_index >= 0
-        # Airflow raises the number of tries when a task is cleared.
-        self.is_cleared = (ti.max_tries or 0) > (context["task"].retries or 0)
+        # Airflow raises the number of tries when a task is cleared; an author may have lowered it.
+        raised = (ti.max_tries or 0) > (context["task"].retries or 0)
+        self.is_cleared = raised and ti.try_number > 1
         run_after = context["dag_run"].run_after.astimezone(UTC)
         self.run_after = run_after.isoformat(timespec="microseconds")
         self.key = _key(
@@ -121,18 +125,23 @@ class Runs:
     def cursors(self) -> list[Any]:
         """Return the XComs from which a run may go on where the Variable is gone.
 
-        They are the newest by date up to this run, and that of the newest success of any date: each
-        alone may be an old one where runs of several kinds mix. A mapped task has them for each of
-        its indexes, and any of these may be of the stream.
+        They are the newest by date up to this run, and those of the newest successes before it and
+        of any date: each alone may be an old one where runs of several kinds mix. A mapped task has
+        them for each of its indexes, and any of these may be of the stream.
         """
         ti, found = self._ti, []
-        for index in self._indexes():
+        indexes = self._indexes()
+        if ti.get_ti_count(dag_id=ti.dag_id, task_ids=[ti.task_id]) <= len(indexes):
+            # This run is the only one, and a mapped task would ask for each index of each index.
+            return []
+        for index in indexes:
             found.append(self._pull(include_prior_dates=True, map_indexes=index))
-            success = ti.get_previous_ti(
-                state=TaskInstanceState.SUCCESS, logical_date=_FAR_FUTURE, map_index=index
-            )
-            if success is not None:
-                found.append(self._pull(run_id=success.run_id, map_indexes=index))
+            for date in (None, _FAR_FUTURE):
+                success = ti.get_previous_ti(
+                    state=TaskInstanceState.SUCCESS, logical_date=date, map_index=index
+                )
+                if success is not None:
+                    found.append(self._pull(run_id=success.run_id, map_indexes=index))
         return [cursor for cursor in found if cursor is not None]
 
     def has_succeeded(self) -> bool:
@@ -157,15 +166,21 @@ class Runs:
 def _key(task: str, variable: str | None, stream: tuple[str | None, ...]) -> str:
     """Return the Variable of a stream.
 
-    :raises StripeInputError: Airflow would mask the author's name for it.
+    :raises StripeInputError: Airflow would mask the author's name for it, or take it for another.
     """
+    if variable and (not _NAME.fullmatch(variable) or variable == "keys"):
+        raise StripeInputError(
+            f"cursor_variable must not be {show(variable)}: Airflow finds no Variable of such a "
+            "name again. Use letters, digits and - _ . : / between them."
+        )
     if variable and _MASKED.search(variable):
         raise StripeInputError(
-            f"cursor_variable must not be {variable!r:.80}: Airflow masks the Variables of such "
+            f"cursor_variable must not be {show(variable)}: Airflow masks the Variables of such "
             "names, and saving one in its UI would overwrite the cursor with ***."
         )
     key = ".".join((variable or f"stripe_cursor.{task}", *filter(None, stream)))
-    if _MASKED.search(key) or len(key) > _LONGEST_KEY:
+    # Airflow puts the name into a URL as it is, which ends before a "#" of a connection's id.
+    if not _NAME.fullmatch(key) or _MASKED.search(key) or len(key) > _LONGEST_KEY:
         start = variable[:200] if variable else "stripe_cursor"
         return f"{start}.{hashlib.sha256(key.encode()).hexdigest()[:32]}"
     return key

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import (
     AirflowNotFoundException,
     AirflowRescheduleException,
@@ -16,7 +16,8 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_provider_stripe_lite._bell import STREAM, rung_since
-from airflow_provider_stripe_lite._cursor import Ledger, Outcome
+from airflow_provider_stripe_lite._cursor import Ledger, Outcome, explained
+from airflow_provider_stripe_lite._operator import DEFERRABLE, ONE_UNLESS_MAPPED
 from airflow_provider_stripe_lite._runs import CURSOR, Runs
 from airflow_provider_stripe_lite._seen import Seen
 from airflow_provider_stripe_lite.core import clock
@@ -29,11 +30,12 @@ from airflow_provider_stripe_lite.core.reading import (
     POLL_SECONDS,
     poll,
     poll_window,
+    refuse_forgotten,
     reread,
     too_fast,
-    whole_number,
 )
 from airflow_provider_stripe_lite.core.times import Moment, first_second
+from airflow_provider_stripe_lite.core.values import one_of, whole_number
 from airflow_provider_stripe_lite.core.window import Position, Source, end_of
 from airflow_provider_stripe_lite.errors import RateLimitWait, StripeError, StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
@@ -48,9 +50,8 @@ if TYPE_CHECKING:
     from airflow_provider_stripe_lite.core.client import StripeClient
     from airflow_provider_stripe_lite.core.resources import FeedName
 
-__all__ = ["DEFERRABLE", "StripeFeedSensor"]
+__all__ = ["StripeFeedSensor"]
 
-DEFERRABLE = conf.getboolean("operators", "default_deferrable", fallback=False)
 # Starting a task again costs more than so many seconds of a worker.
 _SHORT_WAIT = 5.0
 
@@ -83,7 +84,7 @@ class StripeFeedSensor(BaseSensorOperator):
     :param cursor_variable: the Airflow Variable that holds the cursor, instead of
         ``stripe_cursor.<dag_id>.<task_id>``; a mapped sensor has one for each connection and
         account, whose names stand behind it. (templated)
-    :param max_active_tis_per_dag: how many runs may look at once; None: any number. It saves polls.
+    :param max_active_tis_per_dag: how many runs may look at once, usually one; None: any number.
     :param retry_policy: by default no retry where Stripe would answer the same again.
     :return: rows, oldest first; or with ``returns="window"`` a
         :class:`~airflow_provider_stripe_lite.core.window.Window`.
@@ -97,11 +98,7 @@ class StripeFeedSensor(BaseSensorOperator):
     ui_color = "#635bff"
     ui_fgcolor = "#ffffff"
     template_fields: Sequence[str] = (
-        "stripe_conn_id",
-        "stripe_account",
-        "start_from",
-        "fields",
-        "cursor_variable",
+        *("stripe_conn_id", "stripe_account", "start_from", "fields", "cursor_variable"),
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"fields": "json"}
     operator_extra_links = (StripeDashboardLink(), StripeRequestLogLink())
@@ -128,7 +125,7 @@ class StripeFeedSensor(BaseSensorOperator):
         mode: Literal["poke", "reschedule"] = "reschedule",
         deferrable: bool = DEFERRABLE,
         cursor_variable: str | None = None,
-        max_active_tis_per_dag: int | None = 1,
+        max_active_tis_per_dag: int | None = ONE_UNLESS_MAPPED,
         retry_policy: RetryPolicy | None = StripeRetryPolicy(),  # noqa: B008
         **kwargs: Any,
     ) -> None:
@@ -140,21 +137,20 @@ class StripeFeedSensor(BaseSensorOperator):
             retry_policy=retry_policy,
             **kwargs,
         )
+        if max_active_tis_per_dag == ONE_UNLESS_MAPPED:
+            self.max_active_tis_per_dag = None if self.get_closest_mapped_task_group() else 1
         self.stripe_conn_id = stripe_conn_id
         self.stripe_account = stripe_account
         self.start_from = start_from
         self.min_age = whole_number("min_age", min_age, 0)
         self.max_items = whole_number("max_items", max_items, 1)
-        if returns not in ("rows", "window"):
-            raise StripeInputError(f'returns must be "rows" or "window", got {returns!r:.40}.')
-        self.returns = returns
+        self.returns = one_of("returns", returns, "rows", "window")
         self.fields = fields
         self.deferrable = deferrable
         self.cursor_variable = cursor_variable
         if fields is not None and returns == "window":
             raise StripeInputError(
-                'fields belong to rows: with returns="window" give them to StripeHook.read, which '
-                "makes rows of the window."
+                'fields belong to rows: with returns="window" give them to StripeHook.read.'
             )
         if self.poke_interval < POLL_SECONDS and not allow_fast_polling:
             raise StripeInputError(too_fast("poke_interval", self.poke_interval))
@@ -172,7 +168,6 @@ class StripeFeedSensor(BaseSensorOperator):
         return self._poll(context, datetime.now(UTC) - gone)
 
     def _poll(self, context: Context, began: datetime | None) -> Any:
-        # When the first look was; it is the next one where nobody knows of another.
         self._began = began
         self._ledger: Ledger | None = None
         self._since: int | None = None
@@ -201,10 +196,12 @@ class StripeFeedSensor(BaseSensorOperator):
         source = Source(self.feed, self.stripe_conn_id, client.account, client.livemode, self.types)
         outcome = ledger.claim(source, lambda start: self._look(client, start, row, ledger.remedy))
         window, batch = outcome.window, outcome.batch
-        result: Any = window
-        if window and self.returns == "rows":
-            result = batch.items if batch else storable(reread(client, window, row))
-        self._report(context, client, outcome)
+        result: Any = batch.items if batch and self.returns == "rows" else window
+        if window and batch is None and self.returns == "rows":
+            with explained(ledger.remedy):
+                result = reread(client, window, row)
+            storable(result)
+        self._report(context, client, outcome, len(result or ()))
         return window is not None and PokeReturnValue(True, result)
 
     def _hurry(self, client: StripeClient) -> None:
@@ -225,9 +222,11 @@ class StripeFeedSensor(BaseSensorOperator):
         if self.start_from == "now":
             rung = rung_since(context, **{name: getattr(self, name) for name in STREAM})
         # A backfill run has a date of long ago, and nobody asks for what was new then.
-        late = run.run_type == "backfill"
-        now = datetime.fromtimestamp(clock.now(), UTC) if late else run.run_after
-        return Position(first_second(self.start_from, now) if rung is None else rung)
+        late, now = run.run_type == "backfill", datetime.fromtimestamp(clock.now(), UTC)
+        first = first_second(self.start_from, now if late else run.run_after)
+        first = first if rung is None else rung
+        refuse_forgotten("start_from", feed_list(self.feed, self.types), first, int(clock.now()))
+        return Position(first)
 
     def _look(
         self, client: StripeClient, start: Position, row: Callable[[Row], Row], remedy: str
@@ -237,19 +236,18 @@ class StripeFeedSensor(BaseSensorOperator):
         wait = None if self.mode == "poke" else _SHORT_WAIT
         how: Any = {"min_age": self.min_age, "max_wait": wait}
         try:
-            if self.returns == "window":
-                return poll_window(client, resource, start, **how)
-            batch = poll(client, resource, start, take=row, max_items=self.max_items, **how)
+            # The cursor holds the position that cannot be read on from.
+            with explained(remedy):
+                if self.returns == "window":
+                    return poll_window(client, resource, start, **how)
+                batch = poll(client, resource, start, take=row, max_items=self.max_items, **how)
         except RateLimitWait as exc:
             self.log.info("Waiting for %s; the worker slot is free until then.", exc)
             raise _NoSlot(exc.seconds) from None
-        except StripeInputError as exc:
-            # The position cannot be read on from, and the cursor holds it.
-            raise StripeInputError(f"{exc} {remedy}") from None
         storable(batch.items)
         return batch
 
-    def _report(self, context: Context, client: StripeClient, outcome: Outcome) -> None:
+    def _report(self, context: Context, client: StripeClient, outcome: Outcome, rows: int) -> None:
         """Say what came, and push the cursor: a run goes on from it where the Variable is gone."""
         window, batch, late = outcome.window, outcome.batch, None
         self.seen = Seen(client, batch.request_id if batch else None, window=window)
@@ -257,15 +255,17 @@ class StripeFeedSensor(BaseSensorOperator):
             what = f"Nothing is new that is {self.min_age} s old"
         else:
             late = int(clock.now()) - end_of(window).before + 1
-            count = "a window" if window["count"] is None else window["count"]
-            what = f"Returning {count}, until {late} s ago{'' if batch else ', claimed before'}"
+            what = (
+                f"Returning {'a window' if self.returns == 'window' else rows}, until {late} s ago"
+            )
+            what += "" if batch else ", claimed before"
             what += "; more are left for the next run" if batch and batch.more else ""
         self.log.info(
             "%s (feed %s, request %s, %d calls, %.1f s waited for the call limit).",
             *(what, self.feed, self.seen.request_id, client.calls, client.waited),
         )
-        figures = {"late_seconds": late, "calls": client.calls, "waited_seconds": client.waited}
-        context["ti"].xcom_push(CURSOR, {**outcome.cursor, **figures})
+        figures = {"calls": client.calls, "waited_seconds": round(client.waited, 1)}
+        context["ti"].xcom_push(CURSOR, {**outcome.cursor, "late_seconds": late, **figures})
 
     def _come_back(self, wait: float, left: float | None, since: int | None) -> None:
         """Give the worker back, until a time or until the triggerer sees something new.
@@ -277,11 +277,9 @@ class StripeFeedSensor(BaseSensorOperator):
         if not self.deferrable:
             raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=wait)) from None
         if left is not None and left <= 0:
-            # A trigger that is over at once may come back before the scheduler knows that this
-            # process ended, so the end is here.
-            end = (
-                AirflowSkipException if self.soft_fail or self.never_fail else AirflowSensorTimeout
-            )
+            # A trigger that is over at once may come back before this process has ended.
+            skips = self.soft_fail or self.never_fail
+            end = AirflowSkipException if skips else AirflowSensorTimeout
             raise end(f"Nothing new in feed {self.feed} within {self.timeout:g} s.") from None
         self.defer(
             trigger=StripeSensorTrigger(

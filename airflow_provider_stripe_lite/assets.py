@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from airflow.sdk import Asset, AssetWatcher
 
 from airflow_provider_stripe_lite._bell import STREAM
 from airflow_provider_stripe_lite.core.lists import event_types, feed_named
-from airflow_provider_stripe_lite.core.reading import MIN_AGE, POLL_SECONDS, too_fast, whole_number
+from airflow_provider_stripe_lite.core.reading import MIN_AGE, POLL_SECONDS, too_fast
+from airflow_provider_stripe_lite.core.scrub import show
+from airflow_provider_stripe_lite.core.values import whole_number
 from airflow_provider_stripe_lite.errors import StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.triggers import StripeEventTrigger
@@ -66,12 +68,12 @@ def stripe_asset(
     if (feed is None) == (types is None):
         raise StripeInputError(
             'An asset has either a feed, such as feed="charge", or types, such as '
-            f'types=["charge.failed"], got feed={feed!r:.40} and types={types!r:.40}.'
+            f'types=["charge.failed"], got feed={show(feed)} and types={show(types)}.'
         )
     for argument, seconds in (("poll_interval", poll_interval), ("at_least_every", at_least_every)):
         if type(seconds) not in (int, float) or not 0 < seconds < math.inf:
             raise StripeInputError(
-                f"{argument} must be a positive number of seconds, got {seconds!r:.40}."
+                f"{argument} must be a positive number of seconds, got {show(seconds)}."
             )
     if poll_interval < POLL_SECONDS and not allow_fast_polling:
         raise StripeInputError(too_fast("poll_interval", poll_interval))
@@ -94,7 +96,8 @@ def stripe_asset(
         name=name,
         # Airflow refuses a second asset of this name that has another address, in a warning that
         # names both. With one address, each parse of either DAG would take the other's watcher off.
-        uri=f"stripe://{trigger.feed}/?{urlencode(settings, doseq=True)}",
+        # Of two names with one address it activates one alone, so the name is a part of it.
+        uri=f"stripe://{trigger.feed}/{quote(name, safe='')}?{urlencode(settings, doseq=True)}",
         group="stripe",
         extra={key: getattr(trigger, key) for key in STREAM if key != "types" or types},
         watchers=[AssetWatcher(name=f"{name}_watcher", trigger=trigger)],

@@ -45,6 +45,9 @@ __all__ = [
 class StripeInputError(ValueError):
     """An argument is wrong: the sentence names it and the fix, and no request was sent."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(scrub(message))
+
 
 class RateLimitWait(Exception):  # noqa: N818
     """The call limit has no free slot within the time the caller is ready to wait.
@@ -71,6 +74,9 @@ class StripeError(Exception):
     :ivar request_log_url: the request in the dashboard's log.
     :ivar retryable: whether the same request may succeed later.
     :ivar retry_after: seconds that the server asks to wait, or None.
+    :ivar replayed: whether this is the answer that Stripe saved for the idempotency key.
+    :ivar refused: whether Stripe says by this that it has made nothing, but for `intent`.
+    :ivar intent: ``pi_…`` or ``seti_…``, which stays where its payment was declined.
 
     See https://docs.stripe.com/api/errors
     """
@@ -87,11 +93,15 @@ class StripeError(Exception):
         request_log_url: str | None = None,
         retryable: bool = False,
         retry_after: float | None = None,
+        replayed: bool = False,
+        refused: bool = False,
+        intent: str | None = None,
     ) -> None:
         super().__init__(scrub(message))
         self.status, self.type, self.code, self.param = status, type, code, param
         self.request_id, self.request_log_url = request_id, request_log_url
         self.retryable, self.retry_after = retryable, retry_after
+        self.replayed, self.refused, self.intent = replayed, refused, intent
 
     def __str__(self) -> str:
         where = [f"request {self.request_id}"] if self.request_id else []

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from airflow.sdk import BaseHook
 
 from airflow_provider_stripe_lite._connection import connect
 from airflow_provider_stripe_lite.core import arguments, reading
 from airflow_provider_stripe_lite.core.answers import missing_permissions
+from airflow_provider_stripe_lite.core.calls import call
 from airflow_provider_stripe_lite.core.client import StripeClient
 from airflow_provider_stripe_lite.core.fields import projection
 from airflow_provider_stripe_lite.core.lists import list_named
-from airflow_provider_stripe_lite.core.times import Moment, second_of
-from airflow_provider_stripe_lite.core.window import Source, Window, checked, refuse_foreign
+from airflow_provider_stripe_lite.core.times import Moment, range_of
+from airflow_provider_stripe_lite.core.window import Window, own
 from airflow_provider_stripe_lite.errors import (
     RateLimitWait,
     StripeAuthenticationError,
@@ -60,6 +61,31 @@ class StripeHook(BaseHook):
         self._client = self._client or self._connect()
         return self._client
 
+    def request(
+        self,
+        method: Literal["GET", "POST", "DELETE"],
+        path: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        """Make any call of Stripe's API and return its answer as Stripe sent it.
+
+        However often it is tried in here, Stripe applies a POST once.
+
+        :param method: ``GET``, ``POST`` or ``DELETE``.
+        :param path: such as ``/v1/refunds``.
+        :param parameters: Stripe's own, nested as in its documentation; amounts in the smallest
+            unit of the currency.
+        :param idempotency_key: makes later repetitions of a POST safe, too, for 24 hours.
+        :raises StripeInputError: an argument cannot be used; no request was sent.
+        :raises StripeNotFoundError: among others, where the object has been deleted.
+        :raises StripeError: see :mod:`airflow_provider_stripe_lite.errors`.
+
+        See https://docs.stripe.com/api
+        """
+        return self.get_conn().send(call(method, path, parameters), idempotency_key).body
+
     def create_product(
         self,
         name: str,
@@ -72,6 +98,7 @@ class StripeHook(BaseHook):
         shippable: bool | None = None,
         url: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Create a product and return it as Stripe sent it.
@@ -89,7 +116,7 @@ class StripeHook(BaseHook):
             "url": url,
             "metadata": metadata,
         }
-        return self._act(arguments.CREATE_PRODUCT, given, idempotency_key)
+        return self._act(arguments.CREATE_PRODUCT, given, parameters, idempotency_key)
 
     def update_product(
         self,
@@ -103,6 +130,7 @@ class StripeHook(BaseHook):
         shippable: bool | None = None,
         url: str | None = None,
         metadata: Mapping[str, Any] | str | None = None,
+        parameters: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Update a product and return it as Stripe sent it.
@@ -120,16 +148,18 @@ class StripeHook(BaseHook):
             "url": url,
             "metadata": metadata,
         }
-        return self._act(arguments.UPDATE_PRODUCT, given, idempotency_key)
+        return self._act(arguments.UPDATE_PRODUCT, given, parameters, idempotency_key)
 
-    def get_customer(self, customer_id: str) -> dict[str, Any]:
+    def get_customer(
+        self, customer_id: str, *, parameters: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Return a customer as Stripe sent it.
 
         https://docs.stripe.com/api/customers/retrieve
 
         :raises StripeNotFoundError: there is none of that id, or it has been deleted.
         """
-        return self._act(arguments.GET_CUSTOMER, {"customer_id": customer_id})
+        return self._act(arguments.GET_CUSTOMER, {"customer_id": customer_id}, parameters)
 
     def create_customer(
         self,
@@ -137,6 +167,7 @@ class StripeHook(BaseHook):
         description: str | None = None,
         customer_email: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Create a customer and return it as Stripe sent it.
@@ -148,7 +179,7 @@ class StripeHook(BaseHook):
             "customer_email": customer_email,
             "metadata": metadata,
         }
-        return self._act(arguments.CREATE_CUSTOMER, given, idempotency_key)
+        return self._act(arguments.CREATE_CUSTOMER, given, parameters, idempotency_key)
 
     def update_customer(
         self,
@@ -157,6 +188,7 @@ class StripeHook(BaseHook):
         description: str | None = None,
         customer_email: str | None = None,
         metadata: Mapping[str, Any] | str | None = None,
+        parameters: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Update a customer and return it as Stripe sent it.
@@ -169,7 +201,7 @@ class StripeHook(BaseHook):
             "customer_email": customer_email,
             "metadata": metadata,
         }
-        return self._act(arguments.UPDATE_CUSTOMER, given, idempotency_key)
+        return self._act(arguments.UPDATE_CUSTOMER, given, parameters, idempotency_key)
 
     def list(
         self,
@@ -182,8 +214,8 @@ class StripeHook(BaseHook):
     ) -> Iterator[dict[str, Any]]:
         """Return the objects of a list: of a feed oldest first, of any other as Stripe gives them.
 
-        One page is in memory at a time, and the calls are one more than the pages; where a feed has
-        nothing older than ``created_gte``, its old end is searched for first.
+        One page is in memory at a time, and the calls are one more than the pages, or two. A feed
+        with next to nothing older than ``created_gte`` is read from its new end first.
 
         :param feed: a feed such as ``charge``, or the path of any list, such as
             ``/v1/invoices/in_1/lines``.
@@ -200,13 +232,7 @@ class StripeHook(BaseHook):
         """
         resource, is_feed = list_named(feed, parameters)
         row = projection(resource.object, fields, expanded="expand" in dict(resource.always))
-        first = None if created_gte is None else second_of("created_gte", created_gte)
-        end = None if created_lt is None else second_of("created_lt", created_lt)
-        if first is not None and end is not None and first >= end:
-            raise StripeInputError(
-                f"created_gte must be before created_lt, got {created_gte!s:.40} and "
-                f"{created_lt!s:.40}."
-            )
+        first, end = range_of(created_gte, created_lt)
         found = reading.read_list(self.get_conn(), resource, is_feed=is_feed, first=first, end=end)
         return map(row, found)
 
@@ -221,12 +247,9 @@ class StripeHook(BaseHook):
         :param fields: as in :meth:`list`.
         :raises StripeInputError: it is no window, or one of another account or mode.
         """
-        window = checked(window)
-        row = projection(window["feed"], fields)
         client = self.get_conn()
-        source = Source(window["feed"], self.stripe_conn_id, client.account, client.livemode)
-        refuse_foreign(window, source, "window")
-        return map(row, reading.read(client, window))
+        window = own(window, self.stripe_conn_id, client)
+        return map(projection(window["feed"], fields), reading.read(client, window))
 
     def test_connection(self) -> tuple[bool, str]:
         """Say in one sentence whether the key works: one small read of the balance, no retry."""
@@ -259,7 +282,11 @@ class StripeHook(BaseHook):
         )
 
     def _act(
-        self, action: arguments.Action, given: Mapping[str, Any], key: str | None = None
+        self,
+        action: arguments.Action,
+        given: Mapping[str, Any],
+        parameters: object,
+        key: str | None = None,
     ) -> dict[str, Any]:
         client = self.get_conn()
-        return client.send(action.request(given, client.api_version), key).body
+        return client.send(action.call(given, parameters, client.api_version), key).body

@@ -1,14 +1,29 @@
-"""Five actions: create and update a product; get, create and update a customer."""
+"""Any call of Stripe's API, and five by name: products and customers are made and changed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_stripe_lite._operator import StripeOperator
+from airflow_provider_stripe_lite._operator import (
+    StripeActionOperator,
+    StripeCallOperator,
+    refuse_email,
+)
 from airflow_provider_stripe_lite.core import arguments
+from airflow_provider_stripe_lite.core.calls import call
+from airflow_provider_stripe_lite.core.values import collection, one_of
+from airflow_provider_stripe_lite.errors import StripeInputError, StripeInvalidRequestError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_stripe_lite.core.calls import Call
+    from airflow_provider_stripe_lite.core.client import StripeClient
+    from airflow_provider_stripe_lite.core.transport import Response
 
 __all__ = [
+    "StripeApiOperator",
     "StripeCreateCustomerOperator",
     "StripeCreateProductOperator",
     "StripeGetCustomerOperator",
@@ -17,7 +32,43 @@ __all__ = [
 ]
 
 
-class StripeCreateProductOperator(StripeOperator):
+class StripeApiOperator(StripeCallOperator):
+    """Make any call of Stripe's API and return its answer; a POST is made once for each run.
+
+    However often the task is retried or cleared, a POST (``/v1/refunds``) is made once, and read
+    after that; one to an object's own path is an update, which each execution applies.
+
+    :param path: such as ``/v1/refunds``. (templated)
+    :param method: ``GET``, ``POST`` or ``DELETE``. (templated)
+    :param parameters: Stripe's own, nested as in its documentation, keys templated, too; amounts in
+        the smallest unit of the currency. (templated)
+    :param idempotency_key: replaces the key that is made for this task of this run; another one
+        makes the POST once more. (templated)
+    :return: the object, or what else Stripe answers.
+    :raises StripeInputError: before any request, naming the argument.
+    :raises StripeError: see :mod:`airflow_provider_stripe_lite.errors`.
+    """
+
+    template_fields = (*StripeCallOperator.template_fields, "method", "path")
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        method: Literal["GET", "POST", "DELETE"] = "GET",
+        parameters: Mapping[str, Any] | str | None = None,
+        idempotency_key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(parameters=parameters, idempotency_key=idempotency_key, **kwargs)
+        self.path = path
+        self.method = method
+
+    def _call(self, client: StripeClient) -> Call:
+        return call(self.method, self.path, collection(self.parameters))
+
+
+class StripeCreateProductOperator(StripeActionOperator):
     """Create a product, once for each run however often the task is retried or cleared.
 
     https://docs.stripe.com/api/products/create
@@ -33,19 +84,18 @@ class StripeCreateProductOperator(StripeOperator):
     :param shippable: whether it is a physical good. (templated)
     :param url: a page about it. (templated)
     :param metadata: up to 50 keys of 40 characters with texts of 500. (templated)
-    :param idempotency_key: replaces the key made of dag, task, run, map index and parameters.
-        (templated)
+    :param parameters: more of Stripe's own, nested as in its documentation. (templated)
+    :param if_exists: ``"update"`` gives a product that is there under ``product_id`` these values,
+        in each execution; what an update does not take is left out, and said.
+    :param idempotency_key: replaces the key that is made for this task of this run; another one
+        makes another object. (templated)
     :return: the product.
     :raises StripeInputError: before any request, naming the argument.
     :raises StripeError: see :mod:`airflow_provider_stripe_lite.errors`.
     """
 
     action = arguments.CREATE_PRODUCT
-    template_fields = (
-        *StripeOperator.template_fields,
-        *action.arguments,
-        "idempotency_key",
-    )
+    template_fields = (*StripeActionOperator.template_fields, *action.arguments)
 
     def __init__(
         self,
@@ -59,10 +109,12 @@ class StripeCreateProductOperator(StripeOperator):
         shippable: bool | str | None = None,
         url: str | None = None,
         metadata: Mapping[str, Any] | str | None = None,
+        parameters: Mapping[str, Any] | str | None = None,
+        if_exists: Literal["fail", "update"] = "fail",
         idempotency_key: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(parameters=parameters, idempotency_key=idempotency_key, **kwargs)
         self.product_id = product_id
         self.name = name
         self.active = active
@@ -72,10 +124,27 @@ class StripeCreateProductOperator(StripeOperator):
         self.shippable = shippable
         self.url = url
         self.metadata = metadata
-        self.idempotency_key = idempotency_key
+        self.if_exists = one_of("if_exists", if_exists, "fail", "update")
+        if if_exists == "update" and product_id is None:
+            raise StripeInputError('if_exists="update" needs product_id, which tells what exists.')
+
+    def _send(self, client: StripeClient, context: Context, again: Call | None = None) -> Response:
+        if self.if_exists == "fail":
+            return super()._send(client, context)
+        if not self.product_id:
+            raise StripeInputError('if_exists="update" needs product_id, and it is empty.')
+        update, left_out = arguments.update_of(self.given, self.parameters, client.api_version)
+        try:
+            return super()._send(client, context, update)
+        except StripeInvalidRequestError as exc:
+            if exc.code != "resource_already_exists":
+                raise
+        without = f" without {', '.join(left_out)}, which no update takes" if left_out else ""
+        self.log.info("Product %s exists: updating it%s.", self.product_id, without)
+        return client.send(update)
 
 
-class StripeUpdateProductOperator(StripeOperator):
+class StripeUpdateProductOperator(StripeActionOperator):
     """Update a product; a value that is not given stays as it is.
 
     https://docs.stripe.com/api/products/update
@@ -90,6 +159,7 @@ class StripeUpdateProductOperator(StripeOperator):
     :param url: a page about it; an empty one unsets it. (templated)
     :param metadata: merged with what is there; an empty text unsets a key, ``""`` for the whole
         unsets all. (templated)
+    :param parameters: more of Stripe's own, nested as in its documentation. (templated)
     :param idempotency_key: by default a fresh one for every execution, so that an update is always
         applied. (templated)
     :return: the product.
@@ -98,11 +168,7 @@ class StripeUpdateProductOperator(StripeOperator):
     """
 
     action = arguments.UPDATE_PRODUCT
-    template_fields = (
-        *StripeOperator.template_fields,
-        *action.arguments,
-        "idempotency_key",
-    )
+    template_fields = (*StripeActionOperator.template_fields, *action.arguments)
 
     def __init__(
         self,
@@ -116,10 +182,11 @@ class StripeUpdateProductOperator(StripeOperator):
         shippable: bool | str | None = None,
         url: str | None = None,
         metadata: Mapping[str, Any] | str | None = None,
+        parameters: Mapping[str, Any] | str | None = None,
         idempotency_key: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(parameters=parameters, idempotency_key=idempotency_key, **kwargs)
         self.product_id = product_id
         self.name = name
         self.active = active
@@ -129,29 +196,35 @@ class StripeUpdateProductOperator(StripeOperator):
         self.shippable = shippable
         self.url = url
         self.metadata = metadata
-        self.idempotency_key = idempotency_key
 
 
-class StripeGetCustomerOperator(StripeOperator):
+class StripeGetCustomerOperator(StripeActionOperator):
     """Get a customer.
 
     https://docs.stripe.com/api/customers/retrieve
 
     :param customer_id: ``cus_…``. (templated)
+    :param parameters: more of Stripe's own, such as ``{"expand": ["tax"]}``. (templated)
     :return: the customer.
     :raises StripeInputError: before any request, naming the argument.
     :raises StripeNotFoundError: there is none of that id, or it has been deleted.
     """
 
     action = arguments.GET_CUSTOMER
-    template_fields = (*StripeOperator.template_fields, *action.arguments)
+    template_fields = (*StripeActionOperator.template_fields, *action.arguments)
 
-    def __init__(self, *, customer_id: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        customer_id: str,
+        parameters: Mapping[str, Any] | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(parameters=parameters, **kwargs)
         self.customer_id = customer_id
 
 
-class StripeCreateCustomerOperator(StripeOperator):
+class StripeCreateCustomerOperator(StripeActionOperator):
     """Create a customer, once for each run however often the task is retried or cleared.
 
     https://docs.stripe.com/api/customers/create
@@ -159,19 +232,16 @@ class StripeCreateCustomerOperator(StripeOperator):
     :param description: at most 5,000 characters. (templated)
     :param customer_email: at most 512 characters (``email`` is Airflow's own argument). (templated)
     :param metadata: up to 50 keys of 40 characters with texts of 500. (templated)
-    :param idempotency_key: replaces the key made of dag, task, run, map index and parameters.
-        (templated)
+    :param parameters: more of Stripe's own, nested as in its documentation. (templated)
+    :param idempotency_key: replaces the key that is made for this task of this run; another one
+        makes another object. (templated)
     :return: the customer.
     :raises StripeInputError: before any request, naming the argument.
     :raises StripeError: see :mod:`airflow_provider_stripe_lite.errors`.
     """
 
     action = arguments.CREATE_CUSTOMER
-    template_fields = (
-        *StripeOperator.template_fields,
-        *action.arguments,
-        "idempotency_key",
-    )
+    template_fields = (*StripeActionOperator.template_fields, *action.arguments)
 
     def __init__(
         self,
@@ -179,17 +249,18 @@ class StripeCreateCustomerOperator(StripeOperator):
         description: str | None = None,
         customer_email: str | None = None,
         metadata: Mapping[str, Any] | str | None = None,
+        parameters: Mapping[str, Any] | str | None = None,
         idempotency_key: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        refuse_email(kwargs)
+        super().__init__(parameters=parameters, idempotency_key=idempotency_key, **kwargs)
         self.description = description
         self.customer_email = customer_email
         self.metadata = metadata
-        self.idempotency_key = idempotency_key
 
 
-class StripeUpdateCustomerOperator(StripeOperator):
+class StripeUpdateCustomerOperator(StripeActionOperator):
     """Update a customer; a value that is not given stays as it is.
 
     https://docs.stripe.com/api/customers/update
@@ -199,6 +270,7 @@ class StripeUpdateCustomerOperator(StripeOperator):
     :param customer_email: at most 512 characters; an empty one unsets it. (templated)
     :param metadata: merged with what is there; an empty text unsets a key, ``""`` for the whole
         unsets all. (templated)
+    :param parameters: more of Stripe's own, nested as in its documentation. (templated)
     :param idempotency_key: by default a fresh one for every execution, so that an update is always
         applied. (templated)
     :return: the customer.
@@ -207,11 +279,7 @@ class StripeUpdateCustomerOperator(StripeOperator):
     """
 
     action = arguments.UPDATE_CUSTOMER
-    template_fields = (
-        *StripeOperator.template_fields,
-        *action.arguments,
-        "idempotency_key",
-    )
+    template_fields = (*StripeActionOperator.template_fields, *action.arguments)
 
     def __init__(
         self,
@@ -220,12 +288,13 @@ class StripeUpdateCustomerOperator(StripeOperator):
         description: str | None = None,
         customer_email: str | None = None,
         metadata: Mapping[str, Any] | str | None = None,
+        parameters: Mapping[str, Any] | str | None = None,
         idempotency_key: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        refuse_email(kwargs)
+        super().__init__(parameters=parameters, idempotency_key=idempotency_key, **kwargs)
         self.customer_id = customer_id
         self.description = description
         self.customer_email = customer_email
         self.metadata = metadata
-        self.idempotency_key = idempotency_key

@@ -18,7 +18,7 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "airflow-provider-stripe-lite",
         "name": "Stripe",
         "description": "Stripe: operators for five actions, sensors that deliver every new object "
-        "exactly once.",
+        "exactly once, days of objects into files.",
         "versions": [__version__],
         "integrations": [
             {
@@ -31,6 +31,13 @@ def get_provider_info() -> dict[str, Any]:
             kind: [{"integration-name": "Stripe", "python-modules": [f"{_PACKAGE}.{kind}"]}]
             for kind in ("hooks", "operators", "sensors", "triggers")
         },
+        "transfers": [
+            {
+                "source-integration-name": "Stripe",
+                "target-integration-name": "Common IO",
+                "python-module": f"{_PACKAGE}.transfers",
+            }
+        ],
         "extra-links": [
             f"{_PACKAGE}.links.StripeDashboardLink",
             f"{_PACKAGE}.links.StripeRequestLogLink",

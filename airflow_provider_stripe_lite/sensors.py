@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from airflow_provider_stripe_lite._sensor import DEFERRABLE, StripeFeedSensor
+from airflow_provider_stripe_lite._operator import DEFERRABLE, ONE_UNLESS_MAPPED
+from airflow_provider_stripe_lite._sensor import StripeFeedSensor
 from airflow_provider_stripe_lite.core.lists import event_types, feed_named
 from airflow_provider_stripe_lite.core.reading import MAX_ITEMS, MIN_AGE, POLL_SECONDS
 from airflow_provider_stripe_lite.core.times import Moment
@@ -84,7 +85,7 @@ class StripeNewObjectSensor(StripeFeedSensor):
         mode: Literal["poke", "reschedule"] = "reschedule",
         deferrable: bool = DEFERRABLE,
         cursor_variable: str | None = None,
-        max_active_tis_per_dag: int | None = 1,
+        max_active_tis_per_dag: int | None = ONE_UNLESS_MAPPED,
         retry_policy: RetryPolicy | None = StripeRetryPolicy(),  # noqa: B008
         **kwargs: Any,
     ) -> None:
@@ -145,7 +146,7 @@ class StripeEventSensor(StripeFeedSensor):
         mode: Literal["poke", "reschedule"] = "reschedule",
         deferrable: bool = DEFERRABLE,
         cursor_variable: str | None = None,
-        max_active_tis_per_dag: int | None = 1,
+        max_active_tis_per_dag: int | None = ONE_UNLESS_MAPPED,
         retry_policy: RetryPolicy | None = StripeRetryPolicy(),  # noqa: B008
         **kwargs: Any,
     ) -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 from airflow_provider_stripe_lite._bell import payload
@@ -23,7 +24,7 @@ from airflow_provider_stripe_lite.core.lists import feed_list
 from airflow_provider_stripe_lite.core.pages import Item
 from airflow_provider_stripe_lite.core.reading import MIN_AGE, POLL_SECONDS, newest_before
 from airflow_provider_stripe_lite.core.scrub import scrub
-from airflow_provider_stripe_lite.errors import StripeError
+from airflow_provider_stripe_lite.errors import StripeError, StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
 
 __all__ = ["StripeEventTrigger", "StripeSensorTrigger"]
@@ -64,8 +65,11 @@ class _Lookout:
             )
         except Exception as exc:  # noqa: BLE001
             self._failures += 1
-            passing = isinstance(exc, StripeError) and exc.retryable
-            if not passing or self._failures >= _MAX_CONSECUTIVE_FAILURES:
+            # Airflow's own answer may fail for a moment, as while its API server starts again.
+            stays = isinstance(exc, StripeInputError | AirflowNotFoundException) or (
+                isinstance(exc, StripeError) and not exc.retryable
+            )
+            if stays or self._failures >= _MAX_CONSECUTIVE_FAILURES:
                 self.trouble = exc
             return exc
         self._failures, self.trouble, self._skew = 0, None, date - int(clock.now())

@@ -121,7 +121,7 @@ def brief(value: Any) -> str:
     """Say in half a line what a task returned."""
     if isinstance(value, list):
         return f"{len(value)} rows: {', '.join(row['id'] for row in value)}"
-    if isinstance(value, dict) and "created_lt" in value:
+    if isinstance(value, dict) and "feed" in value:
         return f"a window of feed {value['feed']}, until {value['created_lt']}"
     if isinstance(value, dict):
         given = {name: part for name, part in value.items() if part not in (None, "")}

@@ -60,9 +60,9 @@ class FakeStripeProcess:
         """Return its ``calls``, its ``ledger``, or with ``kind=…`` ``ids`` (oldest first)."""
         return _answer(requests.get(f"{self.url}/_fake/{name}", params=query, timeout=30))
 
-    def clear(self, name: str) -> None:
-        """Empty its ``calls``, its ``ledger`` or its ``faults``."""
-        _answer(requests.delete(f"{self.url}/_fake/{name}", timeout=30))
+    def clear(self, name: str, **query: str) -> None:
+        """Remove from its ``calls``, its ``ledger`` or its ``faults`` what has these values."""
+        _answer(requests.delete(f"{self.url}/_fake/{name}", params=query, timeout=30))
 
 
 def _answer(response: requests.Response) -> Any:

@@ -127,10 +127,18 @@ class Memory(dict[str, Any]):
 def context(run: str) -> dict[str, Any]:
     """Return the context of the first try of a DAG's first run."""
     now = datetime.now(UTC)
-    names = {"dag_id": "d", "task_id": "t", "run_id": run, "map_index": -1, "max_tries": 0}
+    names = {
+        "dag_id": "d",
+        "task_id": "t",
+        "run_id": run,
+        "map_index": -1,
+        "max_tries": 0,
+        "try_number": 1,
+    }
     states = {"warm": {"t": "success"}, "counted": {"t": "success"}, run: {"t": "running"}}
     ti = Context(**names, start_date=now, get_task_states=lambda **_: states)
     ti.get_first_reschedule_date = lambda *_: None
+    ti.get_ti_count = lambda **_: 0
     return {
         "ti": ti,
         "task_instance": ti,

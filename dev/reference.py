@@ -19,7 +19,7 @@ if __name__ == "__main__":
     _HOME = tempfile.TemporaryDirectory(prefix="airflow-reference-")
     os.environ["AIRFLOW_HOME"] = _HOME.name
 
-from airflow_provider_stripe_lite import assets, errors, hooks, operators, sensors
+from airflow_provider_stripe_lite import assets, errors, hooks, operators, sensors, transfers
 from airflow_provider_stripe_lite._connection import OPTIONS, Option
 from airflow_provider_stripe_lite._operator import StripeOperator
 from airflow_provider_stripe_lite.core.ratelimit import RateLimiter
@@ -38,6 +38,7 @@ OPERATORS = (
     operators.StripeGetCustomerOperator,
     operators.StripeCreateCustomerOperator,
     operators.StripeUpdateCustomerOperator,
+    operators.StripeApiOperator,
 )
 SENSORS = (
     sensors.StripeNewCustomerSensor,
@@ -46,6 +47,7 @@ SENSORS = (
     sensors.StripeNewOrderSensor,
 )
 HOOK_METHODS = (
+    "request",
     "create_product",
     "update_product",
     "get_customer",
@@ -267,6 +269,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "asset": lambda: call_table(assets.stripe_asset, assets.stripe_asset),
     "modules": modules,
     "limiter": lambda: call_table(RateLimiter.__init__, RateLimiter),
+    "StripeToObjectStorageOperator": lambda: parameter_table(
+        transfers.StripeToObjectStorageOperator
+    ),
     "StripeNewObjectSensor": lambda: parameter_table(sensors.StripeNewObjectSensor),
     "StripeEventSensor": lambda: call_table(
         sensors.StripeEventSensor.__init__, sensors.StripeEventSensor

@@ -1,4 +1,4 @@
-"""A product catalogue kept in step: what is new is created, what is there is updated."""
+"""A catalogue of products with prices: what is new is created, what is there is updated."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ from datetime import datetime
 
 from airflow.sdk import dag
 
-from airflow_provider_stripe_lite.operators import (
-    StripeCreateProductOperator,
-    StripeUpdateProductOperator,
-)
+from airflow_provider_stripe_lite.operators import StripeCreateProductOperator
 
+# Amounts are in the smallest unit of the currency.
 CATALOGUE = [
-    {"name": "T-shirt", "caption": "Grey cotton", "images": ["https://example.com/t-shirt.png"]},
-    {"name": "Mug", "caption": "Holds coffee", "images": "https://example.com/mug.png"},
+    ("t-shirt", "T-shirt", "Grey cotton", 1900),
+    ("mug", "Mug", "Holds coffee", 900),
 ]
 
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1))
 def stripe_product_catalogue():
-    """Create each product once for each run, then put it on sale: two mapped tasks."""
-    create = StripeCreateProductOperator.partial(task_id="create", active=False).expand_kwargs(
-        CATALOGUE
-    )
-
-    StripeUpdateProductOperator.partial(task_id="put_on_sale", active=True).expand_kwargs(
-        create.output.map(lambda product: {"product_id": product["id"], "name": product["name"]})
+    """Create each product with its price, by an id of one's own; a second run makes no other."""
+    products = [
+        {
+            "product_id": product_id,
+            "name": name,
+            "caption": caption,
+            "parameters": {"default_price_data": {"currency": "eur", "unit_amount": amount}},
+        }
+        for product_id, name, caption, amount in CATALOGUE
+    ]
+    StripeCreateProductOperator.partial(task_id="product", if_exists="update").expand_kwargs(
+        products
     )
 
 

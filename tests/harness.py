@@ -99,6 +99,7 @@ class Run:
     :param at: its logical date and the earliest time at which it runs, as epoch seconds.
     :param kind: what has started it.
     :param events: the payloads of the asset events that have, by the asset's name.
+    :param interval: its data interval, as epoch seconds; None makes one without length.
     """
 
     def __init__(
@@ -110,15 +111,17 @@ class Run:
         conf: Mapping[str, Any] | None = None,
         kind: DagRunType = DagRunType.MANUAL,
         events: Mapping[str, Sequence[Any]] | None = None,
+        interval: tuple[float, float] | None = None,
     ) -> None:
         self.dag = dag
         self._known = register(dag)
         when = datetime.fromtimestamp(at, UTC)
+        start, end = (datetime.fromtimestamp(second, UTC) for second in interval or (at, at))
         with create_session() as session:
             run = self._known.create_dagrun(
                 run_id=f"run_{when:%Y-%m-%dT%H:%M:%S}",
                 logical_date=when if logical else None,
-                data_interval=(when, when) if logical else None,
+                data_interval=(start, end) if logical else None,
                 run_after=when,
                 conf=dict(conf or {}),
                 run_type=kind,
@@ -179,6 +182,13 @@ class Run:
         with create_session() as session:
             found = self._ti(task_id, map_index) if task_id else self._run(session)
             return str(found.state or "")
+
+    def names(self, task_id: str) -> list[str | None]:
+        """Return what the indexes of a mapped task are called."""
+        with create_session() as session:
+            tis = self._run(session).get_task_instances(session=session)
+            found = {ti.map_index: ti.rendered_map_index for ti in tis if ti.task_id == task_id}
+        return [found[index] for index in sorted(found)]
 
     def states(self, task_id: str) -> dict[int, str]:
         """Return the states of a task by its map indexes."""

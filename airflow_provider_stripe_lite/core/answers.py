@@ -22,7 +22,7 @@ from airflow_provider_stripe_lite.errors import (
     StripeServerError,
 )
 
-__all__ = ["from_response", "missing_permissions"]
+__all__ = ["CONFLICTS", "from_response", "missing_permissions"]
 
 _BY_STATUS: dict[int, type[StripeError]] = {
     401: StripeAuthenticationError,
@@ -33,12 +33,19 @@ _BY_STATUS: dict[int, type[StripeError]] = {
 }
 # With these, Stripe refuses what another try may do: a conflict, a service of others, a limit.
 _PASSING = (408, 409, 424, 425, 429)
+# Nothing was done, as another request or too many others stood in the way.
+CONFLICTS = (409, 429)
 _DASHBOARD = "https://dashboard.stripe.com/"
 _BAD_KEY = "Stripe does not accept the API key: put a valid one into the connection's password."
 _REPLAYED = (
     "Stripe repeats a server error that it saved for this idempotency key (it keeps it for 24 "
     "hours): look at the request log whether the object was made, then pass another "
     "idempotency_key to try anew."
+)
+
+_SAVED = (
+    "Stripe repeats the answer that it saved for this idempotency key (it keeps it for 24 hours): "
+    "to ask anew, pass another idempotency_key."
 )
 
 
@@ -66,7 +73,7 @@ def from_response(
     message = message or f"Stripe answered {status} and does not say why."
     if kind is StripeRateLimitError and (reason := headers.get("Stripe-Rate-Limited-Reason")):
         message = f"{message} (Stripe-Rate-Limited-Reason: {reason})"
-    hint = _hint(kind, message)
+    hint = _hint(kind, message, replayed=replayed and stripes)
     log_url = _text(detail.get("request_log_url")) or ""
     return kind(
         f"{hint} Stripe says: {message}" if hint else message,
@@ -79,6 +86,9 @@ def from_response(
         request_log_url=log_url if log_url.startswith(_DASHBOARD) else None,
         retryable=not stripes or _retryable(kind, status, headers, reads),
         retry_after=_seconds(headers.get("Retry-After")),
+        replayed=replayed and stripes,
+        refused=stripes and _made_nothing(kind, status, replayed=replayed),
+        intent=_intent(detail),
     )
 
 
@@ -87,11 +97,26 @@ def missing_permissions(message: str) -> str:
     return " or ".join(dict.fromkeys(re.findall(r"rak_\w+", message)))
 
 
-def _hint(kind: type[StripeError], message: str) -> str:
+def _hint(kind: type[StripeError], message: str, *, replayed: bool) -> str:
     """Return the advice that stands before Stripe's words: a log shows the beginning of a line."""
     if kind is StripePermissionError and (lacks := missing_permissions(message)):
         return f"The API key lacks {lacks}."
-    return {StripeReplayedError: _REPLAYED, StripeAuthenticationError: _BAD_KEY}.get(kind, "")
+    saved = _SAVED if replayed else ""
+    return {StripeReplayedError: _REPLAYED, StripeAuthenticationError: _BAD_KEY}.get(kind, saved)
+
+
+def _made_nothing(kind: type[StripeError], status: int, *, replayed: bool) -> bool:
+    """Return whether nothing was made: by a refusal, or by a conflict that was saved as the end."""
+    if status in CONFLICTS:
+        return replayed
+    final = 400 <= status < 500 and status not in _PASSING
+    return final and kind is not StripeIdempotencyError
+
+
+def _intent(detail: Mapping[str, Any]) -> str | None:
+    """Return the id of the intent whose payment was declined."""
+    held = [detail.get(name) for name in ("payment_intent", "setup_intent")]
+    return next((_text(one.get("id")) for one in held if isinstance(one, dict)), None)
 
 
 def _kind(status: int, detail: Mapping[str, Any], replayed: bool) -> type[StripeError]:
@@ -116,8 +141,8 @@ def _retryable(
     kind: type[StripeError], status: int, headers: Mapping[str, str], reads: bool
 ) -> bool:
     if headers.get("Idempotent-Replayed") == "true":
-        # The same saved answer would come again.
-        return False
+        # The same saved answer would come again. A conflict has made nothing: another key helps.
+        return status in CONFLICTS
     advice = headers.get("Stripe-Should-Retry")
     if advice == "true" or (advice == "false" and not reads):
         return advice == "true"

@@ -1,4 +1,4 @@
-"""Turn the arguments of an action into the request that it makes.
+"""Turn the arguments of an action into the call that it makes.
 
 Bad input is refused here, in one sentence that names the argument and the fix, before any request
 goes out.
@@ -6,13 +6,19 @@ goes out.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import quote
 
+from airflow_provider_stripe_lite.core.calls import Call, call, checked_parameters, own_path
+from airflow_provider_stripe_lite.core.encoding import encode
 from airflow_provider_stripe_lite.core.resources import RESOURCES
+from airflow_provider_stripe_lite.core.values import (
+    CHECKS,
+    METADATA_VALUE,
+    collection,
+    object_id,
+)
 from airflow_provider_stripe_lite.errors import StripeInputError
 
 __all__ = [
@@ -23,34 +29,14 @@ __all__ = [
     "UPDATE_PRODUCT",
     "Action",
     "Param",
-    "Request",
-    "object_id",
+    "update_of",
 ]
 
-# Tab and line ends are text, other control characters and lone surrogates are not.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_METADATA_KEY, _METADATA_VALUE = 40, 500
+# https://docs.stripe.com/api/products/update has none of these.
+_ONLY_AT_CREATION = ("default_price_data", "id", "type")
 _LAST_NATIVE_CAPTION = "2020-08-27"
 # The API versions in which a product cannot be made without a type.
 _TYPE_REQUIRED = ("2018-02-05", "2019-10-17")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One call of an action.
-
-    :param method: ``GET`` or ``POST``.
-    :param path: below the API's base URL.
-    :param parameters: Stripe's own, nested.
-    :param verb: what the action does: ``create``, ``update`` or ``get``.
-    :param resource: Stripe's ``object`` value of what is answered.
-    """
-
-    method: Literal["GET", "POST"]
-    path: str
-    parameters: dict[str, Any]
-    verb: Literal["create", "update", "get"]
-    resource: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +45,7 @@ class Param:
 
     :param name: of the argument.
     :param check: what the value must be.
-    :param max_length: characters of a text, entries of a list or mapping.
+    :param most: characters of a text, entries of a list or mapping.
     :param stripe_name: Stripe's name, where another one.
     :param clearable: whether an empty value unsets what an update finds.
     :param required: whether the action needs a value.
@@ -67,7 +53,7 @@ class Param:
 
     name: str
     check: Literal["id", "text", "flag", "urls", "metadata"]
-    max_length: int = 255
+    most: int = 255
     stripe_name: str = ""
     clearable: bool = False
     required: bool = False
@@ -94,13 +80,14 @@ class Action:
         own = (self.id_argument,) if self.id_argument else ()
         return (*own, *(param.name for param in self.params))
 
-    def request(self, given: Mapping[str, Any], api_version: str) -> Request:
-        """Return the request for these arguments; an argument that is not given is not sent.
+    def call(self, given: Mapping[str, Any], parameters: object, api_version: str) -> Call:
+        """Return the call for these arguments; an argument that is not given is not sent.
 
-        ``None`` leaves a value alone. An empty text or list unsets the value on an update and is
-        left out on a create.
+        ``None`` leaves a value alone. What is empty unsets the value on an update where Stripe can
+        do that, and is as if it were not given anywhere else.
 
         :param given: arguments by their names.
+        :param parameters: more of Stripe's own.
         :param api_version: decides how a product's caption travels.
         :raises StripeInputError: naming the argument and the fix.
         """
@@ -112,40 +99,64 @@ class Action:
                 )
         path = RESOURCES[self.resource].path
         if self.id_argument:
-            path = self._path(object_id(self.id_argument, given.get(self.id_argument)))
+            path = own_path(path, object_id(self.id_argument, given.get(self.id_argument)))
+        more = checked_parameters(collection(parameters))
         if self.verb == "get":
-            return Request("GET", path, {}, self.verb, self.resource)
-        sent = self._parameters(given, api_version)
-        return Request("POST", path, sent, self.verb, self.resource)
+            return call("GET", path, more)
+        return call("POST", path, self._with(more, self._named(given, api_version), api_version))
 
-    def read(self, made: str) -> Request:
-        """Return the request that reads an object which the action has made."""
-        return Request("GET", self._path(made), {}, "get", self.resource)
-
-    def _path(self, of: str) -> str:
-        return f"{RESOURCES[self.resource].path}/{quote(of, safe='')}"
-
-    def _parameters(self, given: Mapping[str, Any], api_version: str) -> dict[str, Any]:
-        create = self.verb == "create"
-        sent: dict[str, Any] = {}
+    def _named(self, given: Mapping[str, Any], api_version: str) -> dict[str, Any]:
+        """Return what the arguments say, in Stripe's words."""
+        named: dict[str, Any] = {}
         for param in self.params:
-            value, name = _split(param, given.get(param.name)), param.stripe_name or param.name
+            value, name = given.get(param.name), param.stripe_name or param.name
+            if param.check in ("urls", "metadata"):
+                value = collection(value)
             if value is None or (value == {} and param.check == "metadata"):
                 continue
-            if param.clearable and (value in ([], ()) if param.check == "urls" else value == ""):
-                if not create:
-                    sent[name] = ""
+            if param.check == "urls" and value in ([], ()):
+                value = ""
+            if isinstance(value, str) and not value.strip(
+                " ,\r\n" if param.check == "urls" else ""
+            ):
+                if param.clearable and self.verb == "update":
+                    named[name] = ""
                 continue
-            sent[name] = _CHECKS[param.check](param, value)
+            named[name] = CHECKS[param.check](param.name, param.most, value)
         if self.resource == "product":
-            _place_caption(sent, api_version)
-            if create and _TYPE_REQUIRED[0] <= api_version[:10] <= _TYPE_REQUIRED[1]:
-                sent["type"] = "good"
-        if not sent and not create:
+            _place_caption(named, api_version)
+        return named
+
+    def _changes(self, name: object, value: object) -> bool:
+        """Tell whether this says anything of the object that is made or updated."""
+        unset = self.verb == "create" and value in ("", {}, [], ())
+        return not unset and str(name).partition("[")[0] != "expand"
+
+    def _with(
+        self, more: Mapping[str, Any], named: Mapping[str, Any], api_version: str
+    ) -> dict[str, Any]:
+        """Return what the arguments and `parameters` say together."""
+        for name in more:
+            if (head := str(name).partition("[")[0]) in named:
+                ours = {param.stripe_name or param.name: param.name for param in self.params}
+                if "caption" in ours:
+                    ours["metadata"] = "metadata or caption"
+                raise StripeInputError(
+                    f"parameters holds {head!r}, which {ours.get(head, head)} has set: give it in "
+                    "one of the two."
+                )
+        sent = {**named, **more}
+        if not encode({name: held for name, held in sent.items() if self._changes(name, held)}):
             names = ", ".join(param.name for param in self.params)
-            raise StripeInputError(
-                f"The update would change nothing: give at least one of {names}."
+            what = (
+                f"The {self.resource} would be empty"
+                if self.verb == "create"
+                else "The update would change nothing"
             )
+            raise StripeInputError(f"{what}: give at least one of {names}, parameters.")
+        old = _TYPE_REQUIRED[0] <= api_version[:10] <= _TYPE_REQUIRED[1]
+        if (self.verb, self.resource) == ("create", "product") and old:
+            sent.setdefault("type", "good")
         return sent
 
 
@@ -173,20 +184,16 @@ CREATE_CUSTOMER = Action("create", "customer", params=_CUSTOMER)
 UPDATE_CUSTOMER = Action("update", "customer", "customer_id", _CUSTOMER)
 
 
-def object_id(argument: str, value: object) -> str:
-    """Accept an id that is safe as one segment of a path.
-
-    :raises StripeInputError: not text, empty, over 255 characters, or able to change the path.
-    """
-    if not isinstance(value, str) or not value.strip():
-        raise StripeInputError(f"{argument} must be the id of a Stripe object, got {_show(value)}.")
-    odd = value != value.strip() or value in (".", "..") or re.search(r"[/\\]|[^\x20-\x7e]", value)
-    if odd or len(value) > 255:
-        raise StripeInputError(
-            f"{argument} must be an id as Stripe gives it (at most 255 printable characters, no "
-            f"slash, no space around it), got {_show(value)}."
-        )
-    return value
+def update_of(
+    given: Mapping[str, Any], parameters: object, api_version: str
+) -> tuple[Call, list[str]]:
+    """Return the update that gives a product the values of a create, and what it leaves out."""
+    more = checked_parameters(collection(parameters))
+    left_out = [name for name in more if str(name).partition("[")[0] in _ONLY_AT_CREATION]
+    kept = {name: value for name, value in more.items() if name not in left_out}
+    # What is empty is not given to a create, and would unset what an update finds.
+    full = {name: value for name, value in given.items() if collection(value) not in ("", [], ())}
+    return UPDATE_PRODUCT.call(full, kept, api_version), left_out
 
 
 def _place_caption(sent: dict[str, Any], api_version: str) -> None:
@@ -198,101 +205,9 @@ def _place_caption(sent: dict[str, Any], api_version: str) -> None:
         raise StripeInputError(
             "caption is kept in metadata, so give it in caption or change metadata, not both."
         )
-    if len(caption) > _METADATA_VALUE:
+    if len(caption) > METADATA_VALUE:
         raise StripeInputError(
-            f"caption must have at most {_METADATA_VALUE} characters (it is kept in metadata), "
-            f"got {len(caption)}."
+            f"caption must have at most {METADATA_VALUE} characters (it is kept in metadata), got "
+            f"{len(caption)}."
         )
     sent["metadata"] = {**metadata, "caption": caption}
-
-
-def _split(param: Param, value: Any) -> Any:
-    """Split one text of several URLs into their list, which is empty where the text is blank."""
-    if param.check != "urls" or not isinstance(value, str):
-        return value
-    return [part.strip() for part in re.split(r"[,\n]", value) if part.strip()]
-
-
-def _text(param: Param, value: object) -> str:
-    if not isinstance(value, str):
-        raise StripeInputError(f"{param.name} must be text, got {_show(value)}.")
-    if not value.strip():
-        raise StripeInputError(f"{param.name} must not be empty.")
-    if len(value) > param.max_length:
-        raise StripeInputError(
-            f"{param.name} must have at most {param.max_length} characters, got {len(value)}: "
-            "shorten it."
-        )
-    if _CONTROL.search(value):
-        raise StripeInputError(f"{param.name} holds a control character: remove it.")
-    return value
-
-
-def _flag(param: Param, value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    # A rendered template is text.
-    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
-        return value.strip().lower() == "true"
-    raise StripeInputError(f"{param.name} must be true or false, got {_show(value)}.")
-
-
-def _urls(param: Param, value: object) -> list[str]:
-    if not isinstance(value, list | tuple) or not all(isinstance(url, str) for url in value):
-        raise StripeInputError(
-            f"{param.name} must be a list of URLs or one text with commas or line ends between "
-            f"them, got {_show(value)}."
-        )
-    if len(value) > param.max_length:
-        raise StripeInputError(
-            f"{param.name} takes at most {param.max_length} URLs, got {len(value)}: remove some."
-        )
-    return [
-        _text(Param(f"{param.name}[{index}]", "text", 5000), url) for index, url in enumerate(value)
-    ]
-
-
-def _metadata(param: Param, value: object) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise StripeInputError(
-            f"{param.name} must be a mapping of text to text, got {_show(value)}."
-        )
-    if len(value) > param.max_length:
-        raise StripeInputError(
-            f"{param.name} takes at most {param.max_length} keys, got {len(value)}: remove some."
-        )
-    return {_key(param, key): _value(param, key, item) for key, item in value.items()}
-
-
-def _key(param: Param, key: object) -> str:
-    if not isinstance(key, str) or not key or len(key) > _METADATA_KEY or re.search(r"[\[\]]", key):
-        raise StripeInputError(
-            f"{param.name} keys must be text of 1 to {_METADATA_KEY} characters without square "
-            f"brackets, got {_show(key)}."
-        )
-    return _text(Param(f"{param.name} key", "text", _METADATA_KEY), key)
-
-
-def _value(param: Param, key: object, value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    # Stripe unsets a key by an empty value, so an empty text is sent as it is.
-    if value == "":
-        return ""
-    text = str(value) if isinstance(value, int | float) else value
-    return _text(Param(f"{param.name}[{key}]", "text", _METADATA_VALUE), text)
-
-
-_CHECKS: dict[str, Callable[[Param, Any], Any]] = {
-    "id": lambda param, value: object_id(param.name, value),
-    "text": _text,
-    "flag": _flag,
-    "urls": _urls,
-    "metadata": _metadata,
-}
-
-
-def _show(value: object) -> str:
-    """Name a bad value without repeating much of it: it may be long, or personal."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

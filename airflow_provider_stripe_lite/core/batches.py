@@ -139,10 +139,14 @@ class GrowingBatch:
 
         :param looked: when the list was read to its end.
         """
+        more = 0 < end < len(self)
+        if more:
+            # What is left may be older than Stripe remembers when it is asked for.
+            looked = self._start.looked
         seconds = [second + 1 for second in self._placed()[:end]]
         position = Position(
             max(self._start.before, *seconds, 0),
             self._ids[end - 1] if end else reader.last_id,
             looked,
         )
-        return Batch(self._items[:end], position, 0 < end < len(self), reader.request_id)
+        return Batch(self._items[:end], position, more, reader.request_id)

@@ -6,31 +6,32 @@ https://docs.stripe.com/error-low-level
 
 from __future__ import annotations
 
+import math
 import random
-import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from airflow_provider_stripe_lite.core.encoding import checked_path, encode
+from airflow_provider_stripe_lite.core.answers import CONFLICTS
+from airflow_provider_stripe_lite.core.encoding import checked_key, checked_path, encode
 from airflow_provider_stripe_lite.core.keys import ApiKey
-from airflow_provider_stripe_lite.core.resources import DEFAULT_API_VERSION
+from airflow_provider_stripe_lite.core.resources import DEFAULT_API_VERSION, RESOURCES
 from airflow_provider_stripe_lite.core.session import Deadline
 from airflow_provider_stripe_lite.core.transport import Response, Transport
 from airflow_provider_stripe_lite.errors import (
     RateLimitWait,
     StripeConnectionError,
     StripeError,
-    StripeInputError,
     StripeNotFoundError,
     StripeRateLimitError,
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_stripe_lite.core.arguments import Request
+    from airflow_provider_stripe_lite.core.calls import Call
     from airflow_provider_stripe_lite.core.ratelimit import Limiter
 
 __all__ = ["API_URL", "TIMEOUT", "StripeClient"]
@@ -39,9 +40,9 @@ API_URL = "https://api.stripe.com"
 TIMEOUT = 80.0
 # A 429 slows down all who share the call limit, for no more seconds than this.
 _SLOW_DOWN = 60.0
-# A wait for the call limit of no more seconds than this gets no line in the log.
-_SILENT_WAIT = 1.0
-_DONE = {"create": "Created", "update": "Updated", "get": "Read"}
+# A wait for the call limit of no more seconds than this gets no line in the log, and others get one
+# in so many seconds: a long read may wait before each page.
+_SILENT_WAIT, _SECONDS_BETWEEN_LINES = 1.0, 10.0
 _REPLAYED = ", the saved answer to an earlier request with this idempotency key"
 
 
@@ -61,6 +62,7 @@ class StripeClient:
     :param notify: takes a line for the log, which holds ids only.
     :param sleep: how to wait between tries.
     :ivar calls: how many requests were sent.
+    :ivar unknown: of how many of them it is not known whether Stripe has done what they ask.
     :ivar waited: seconds spent waiting for the call limit.
     :raises StripeInputError: the key cannot be one.
     """
@@ -84,9 +86,9 @@ class StripeClient:
         self.livemode, self.account = key.livemode, stripe_account or key.account
         self.timeout, self.limit_key, self._limiter = timeout, limit_key, limiter
         self._tries, self._notify, self._sleep = tries, notify or (lambda _: None), sleep
-        self.calls, self.waited = 0, 0.0
+        self.calls, self.unknown, self.waited, self._told = 0, 0, 0.0, -math.inf
         self._transport = Transport(
-            key.value,
+            key,
             base_url=base_url,
             api_version=api_version,
             stripe_account=stripe_account,
@@ -95,45 +97,77 @@ class StripeClient:
     def __repr__(self) -> str:
         return f"<StripeClient {self.base_url} livemode={self.livemode}>"
 
-    def send(self, request: Request, idempotency_key: str | None = None) -> Response:
-        """Make the call of an action, and say in the log what was done.
+    def send(
+        self,
+        call: Call,
+        idempotency_key: str | None = None,
+        *,
+        another_key: Callable[[], str] | None = None,
+        sent_before: bool = False,
+    ) -> Response:
+        """Make a call, and say in the log what was answered.
+
+        A DELETE that is sent again because its answer was lost finds nothing, and so is done.
 
         :param idempotency_key: see :meth:`post`.
+        :param another_key: returns the key for the next try after a saved 409 or 429, which proves
+            that nothing was made and would come again for the same key; None where there is none.
+        :param sent_before: whether this DELETE has been sent before.
         :raises StripeNotFoundError: the object does not exist, or has been deleted.
-        :raises StripeConnectionError: among others, where the answer holds no id.
+        :raises StripeConnectionError: among others, where the answer is no object of Stripe's.
         :raises StripeError: after the last try.
         """
-        safe = ""
-        if request.method == "GET":
-            response = self.get(request.path, request.parameters)
-        else:
-            key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
-            safe = (
-                f"; the {request.verb} can be repeated safely with the same idempotency key, {key}"
-            )
-            response = self.post(request.path, request.parameters, idempotency_key=key)
-        object_id = response.body.get("id")
-        if not isinstance(object_id, str):
+        key, safe = None, ""
+        if call.method == "POST":
+            key, another_key = _keys(idempotency_key, another_key)
+            safe = f"; it can be repeated safely with the same idempotency key, {key}"
+        response = self._answer(call, key, another_key, sent_before=sent_before)
+        kind, made = response.body.get("object"), response.body.get("id")
+        # An upcoming invoice, or the preview of one, has no id.
+        needed = kind in RESOURCES and kind != "invoice"
+        if not isinstance(made, str) and (not isinstance(kind, str) or needed):
             raise StripeConnectionError(
-                f"{self.base_url} answered {request.method} {request.path} with an object without "
-                f"an id{safe}.",
+                f"{self.base_url} answered {call.method} {call.path} with an object without an "
+                f"id{safe}.",
                 status=200,
                 request_id=response.request_id,
                 retryable=True,
             )
         # Stripe answers 200 for a customer that has been deleted.
-        if response.body.get("deleted") is True:
+        if response.body.get("deleted") is True and (call.method == "GET" or call.is_update):
             raise StripeNotFoundError(
-                f"The {request.resource} {object_id} has been deleted in Stripe.",
+                f"The {kind} {made} has been deleted in Stripe.",
                 status=200,
                 request_id=response.request_id,
             )
         self._notify(
-            f"{_DONE[request.verb]} {request.resource} {object_id} (request {response.request_id}"
-            f"{f', {response.tries} tries' if response.tries > 1 else ''}"
+            f"{call.method} {call.path}: {' '.join(filter(None, (kind, made)))} (request "
+            f"{response.request_id}{f', {response.tries} tries' if response.tries > 1 else ''}"
             f"{_REPLAYED if response.replayed else ''})"
         )
         return response
+
+    def _answer(
+        self,
+        call: Call,
+        key: str | None,
+        another_key: Callable[[], str] | None,
+        *,
+        sent_before: bool,
+    ) -> Response:
+        headers = {"Idempotency-Key": key} if key and call.method == "POST" else {}
+        before = self.unknown
+        try:
+            return self._request(
+                call.method, call.path, call.form, headers, another_key=another_key
+            )
+        except StripeNotFoundError as exc:
+            again = call.method == "DELETE" and (sent_before or self.unknown > before)
+            if not again:
+                raise
+            self._notify(f"DELETE {call.path}: it is gone, and an earlier try has sent this")
+            gone = {"id": unquote(call.path.rpartition("/")[2]), "deleted": True}
+            return Response(gone, None, exc.request_id)
 
     def get(
         self,
@@ -153,10 +187,15 @@ class StripeClient:
         :raises StripeInputError: the path is none, or the parameters cannot be sent.
         :raises StripeError: after the last try, or when the time is over.
         """
-        return self._request("GET", path, parameters or {}, {}, max_wait, tries, timeout)
+        form = encode(parameters or {})
+        return self._request("GET", checked_path(path), form, {}, max_wait, tries, timeout)
 
     def post(
-        self, path: str, parameters: Mapping[str, Any], *, idempotency_key: str | None = None
+        self,
+        path: str,
+        parameters: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
     ) -> Response:
         """Write to a path; however often the client tries, Stripe applies the request once.
 
@@ -164,20 +203,22 @@ class StripeClient:
             a fresh one.
         :raises StripeError: after the last try.
         """
-        key = str(uuid.uuid4()) if idempotency_key is None else _checked(idempotency_key)
-        return self._request("POST", path, parameters, {"Idempotency-Key": key})
+        key, another_key = _keys(idempotency_key)
+        headers = {"Idempotency-Key": key}
+        path, form = checked_path(path), encode(parameters)
+        return self._request("POST", path, form, headers, another_key=another_key)
 
     def _request(
         self,
         method: str,
         path: str,
-        parameters: Mapping[str, Any],
+        form: str,
         headers: dict[str, str],
         max_wait: float | None = None,
         most: int | None = None,
         timeout: float | None = None,
+        another_key: Callable[[], str] | None = None,
     ) -> Response:
-        path, form = checked_path(path), encode(parameters)
         most = self._tries if most is None else min(most, self._tries)
         seconds = self.timeout if timeout is None else min(timeout, self.timeout)
         deadline, answered, failed = None, None, None
@@ -187,21 +228,30 @@ class StripeClient:
                 self._pass_limit(wait)
                 deadline = deadline or Deadline(seconds)
                 self.calls += 1
+                self.unknown += 1
                 response = self._transport.send(method, path, form, headers, deadline)
+                self.unknown -= 1
                 return response if tries == 1 else replace(response, tries=tries)
             except RateLimitWait:
                 if failed is None or max_wait is not None:
                     raise
                 raise failed from None
             except StripeError as exc:
-                if isinstance(exc, StripeConnectionError) and exc.timed_out and answered:
-                    # What was answered before says more than that the time is over.
+                self.unknown -= exc.refused or exc.status in CONFLICTS
+                over = deadline is not None and deadline.left() <= 0
+                if isinstance(exc, StripeConnectionError) and answered and (exc.timed_out or over):
+                    # What was answered before says more than that the time is over, or than how
+                    # the try broke off that had no time any more.
                     raise answered from None
+                if exc.replayed and exc.retryable:
+                    exc.retryable = another_key is not None
                 delay, left = self._delay(exc, tries), deadline.left() if deadline else seconds
                 if not exc.retryable or tries >= most or delay >= left:
                     raise
                 answered = answered if exc.status is None else exc
                 failed = answered or exc
+                if exc.replayed and another_key:
+                    headers = {"Idempotency-Key": another_key()}
                 self._notify(
                     f"{method} {path}: try {tries} of {most} failed ({exc}); again in {delay:.1f} s"
                 )
@@ -227,20 +277,24 @@ class StripeClient:
             return
         silent = _SILENT_WAIT if max_wait is None else min(max_wait, _SILENT_WAIT)
         try:
-            self._limiter.acquire(self.limit_key, silent)
+            self.waited += self._limiter.acquire(self.limit_key, silent)
         except RateLimitWait as exc:
             if max_wait is not None and exc.seconds > max_wait:
                 raise
-            self._notify(f"Waiting {exc.seconds:.1f} s for the call limit")
             began = time.monotonic()
-            self._limiter.acquire(self.limit_key, max_wait)
-            self.waited += round(time.monotonic() - began, 1)
+            if began - self._told >= _SECONDS_BETWEEN_LINES:
+                self._told = began
+                self._notify(f"Waiting {exc.seconds:.1f} s for the call limit")
+            self.waited += self._limiter.acquire(self.limit_key, max_wait)
 
 
-def _checked(idempotency_key: object) -> str:
-    """Accept what fits into the header."""
-    if isinstance(idempotency_key, str) and re.fullmatch(r"[\x21-\x7e]{1,255}", idempotency_key):
-        return idempotency_key
-    raise StripeInputError(
-        "idempotency_key must be 1 to 255 printable ASCII characters without spaces."
-    )
+def _keys(
+    idempotency_key: object, another_key: Callable[[], str] | None = None
+) -> tuple[str, Callable[[], str] | None]:
+    """Return the first key of a POST, and what makes the next one: a caller's own is the only."""
+    key = checked_key(idempotency_key)
+    return (key, another_key) if key else (_fresh(), another_key or _fresh)
+
+
+def _fresh() -> str:
+    return str(uuid.uuid4())

@@ -11,10 +11,12 @@ from operator import methodcaller
 from typing import Any, cast
 
 from airflow_provider_stripe_lite.core.resources import RESOURCES, Field
+from airflow_provider_stripe_lite.core.scrub import show
 from airflow_provider_stripe_lite.core.times import iso
+from airflow_provider_stripe_lite.core.values import collection
 from airflow_provider_stripe_lite.errors import StripeInputError
 
-__all__ = ["Row", "projection", "storable"]
+__all__ = ["Row", "projection", "secrets_of", "storable"]
 
 Row = dict[str, Any]
 # Rows become one XCom, which every reader loads whole.
@@ -28,6 +30,11 @@ _SECRETS = {
     "file_link": {"url"},
     "identity.verification_session": {"client_secret", "url"},
     "webhook_endpoint": {"secret"},
+    "account_link": {"url"},
+    "billing_portal.session": {"url"},
+    "ephemeral_key": {"secret"},
+    "login_link": {"url"},
+    "terminal.connection_token": {"secret"},
 }
 _CLIENT_SECRET = {"client_secret"}
 # The fields in which an object holds one that has a secret; None: it has one itself.
@@ -50,7 +57,7 @@ def projection(
     """Return the function that turns an object into a row.
 
     :param kind: Stripe's ``object`` value, such as ``customer``, or the path of a list.
-    :param fields: None for exactly the documented fields (for a kind without any, as ``"*"``),
+    :param fields: None or "" for exactly the documented fields (a kind without any: as ``"*"``),
         ``"*"`` for the object as Stripe sent it, without client secrets, or a list of dotted paths.
         A documented name gives the documented value, any other path what the object holds there; a
         number counts in a list, from 0.
@@ -59,10 +66,10 @@ def projection(
     """
     resource = RESOURCES.get(kind)
     documented = {field.name: field for field in resource.fields} if resource else {}
-    if fields == "*" or (fields is None and not documented):
+    if fields == "*" or (fields in (None, "") and not documented):
         holders = None if expanded or resource is None else _HOLDERS.get(kind, ())
         return partial(_whole, holders=holders)
-    if fields is None:
+    if fields is None or fields == "":
         chosen = list(documented.values())
     else:
         chosen = [documented.get(name) or Field(name, (name,)) for name in _names(fields)]
@@ -80,10 +87,11 @@ def projection(
     return row
 
 
-def _names(fields: str | Sequence[str]) -> list[str]:
+def _names(fields: object) -> list[str]:
+    fields = collection(fields)
     if isinstance(fields, str) or not isinstance(fields, Sequence):
         raise StripeInputError(
-            f'fields must be None, "*" or a list of dotted paths, got {fields!r:.60}.'
+            f'fields must be None, "*" or a list of dotted paths, got {show(fields)}.'
         )
     if not fields:
         raise StripeInputError(
@@ -92,7 +100,7 @@ def _names(fields: str | Sequence[str]) -> list[str]:
     for name in fields:
         if not isinstance(name, str) or not all(name.split(".")) or "*" in name:
             raise StripeInputError(
-                f'fields holds {name!r:.60}, which is no dotted path such as "metadata.order_ref"; '
+                f'fields holds {show(name)}, which is no dotted path such as "metadata.order_ref"; '
                 'for everything give fields="*".'
             )
         if any(isinstance(other, str) and other.startswith(f"{name}.") for other in fields):
@@ -182,6 +190,17 @@ def _without_secrets(value: Any) -> Any:
     kind = value.get("object")
     secret = _SECRETS.get(kind, _CLIENT_SECRET) if isinstance(kind, str) else _CLIENT_SECRET
     return {name: _without_secrets(held) for name, held in value.items() if name not in secret}
+
+
+def secrets_of(raw: Any) -> list[str]:
+    """Return what an object and those in it hold that no log should show."""
+    if isinstance(raw, list):
+        return [secret for item in raw for secret in secrets_of(item)]
+    if not isinstance(raw, dict):
+        return []
+    names = _SECRETS.get(str(raw.get("object")), _CLIENT_SECRET)
+    own = [raw[name] for name in names if isinstance(raw.get(name), str)]
+    return own + [secret for held in raw.values() for secret in secrets_of(held)]
 
 
 def _id(value: Any) -> str | None:

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_stripe_lite.core.resources import RESOURCES, Resource
+from airflow_provider_stripe_lite.core.scrub import show
 from airflow_provider_stripe_lite.errors import StripeInputError
 
 __all__ = ["event_types", "feed_list", "feed_named", "list_named"]
@@ -36,7 +37,7 @@ def feed_named(name: object) -> Resource:
         similar = similar or ["customer", "charge", "event"]
         raise StripeInputError(
             f"feed must be one of the {len(RESOURCES)} names of Stripe's lists, such as "
-            f"{', '.join(similar)}, got {name!r:.60}."
+            f"{', '.join(similar)}, got {show(name)}."
         )
     return feed
 
@@ -70,12 +71,12 @@ def event_types(types: object) -> list[str]:
     if not names or not good or len(names) > _MOST_TYPES:
         raise StripeInputError(
             f"types must be a list of 1 to {_MOST_TYPES} event types of Stripe, such as "
-            f'["charge.failed"], got {types!r:.80}.'
+            f'["charge.failed"], got {show(types)}.'
         )
     if len(names) > 1 and any("*" in name for name in names):
         raise StripeInputError(
             "types with a wildcard must be the only one, as Stripe takes either one wildcard or "
-            f"up to {_MOST_TYPES} whole names, got {types!r:.80}."
+            f"up to {_MOST_TYPES} whole names, got {show(types)}."
         )
     return names
 
@@ -100,7 +101,7 @@ def list_named(name: object, parameters: Mapping[str, Any] | None = None) -> tup
         if feed is None and not re.match(r"/v1/[^?#]+$", name):
             raise StripeInputError(
                 'A list by its path must begin with "/v1/" and have no query, got '
-                f"{name!r:.80}: give the query as parameters."
+                f"{show(name)}: give the query as parameters."
             )
     else:
         feed = feed_named(name)
@@ -110,17 +111,20 @@ def list_named(name: object, parameters: Mapping[str, Any] | None = None) -> tup
 
 
 def _checked(resource: Resource, parameters: object) -> dict[str, Any]:
-    if parameters is None:
+    if parameters is None or parameters == "":
         return {}
     if not isinstance(parameters, Mapping):
         raise StripeInputError(
-            f"parameters must be a mapping of Stripe's own, got {parameters!r:.60}."
+            f"parameters must be a mapping of Stripe's own, got {type(parameters).__name__}."
         )
-    checked = dict(parameters)
+    # What a template makes of a missing value does not replace what the list always needs.
+    checked = {name: value for name, value in parameters.items() if value is not None}
     for name in checked:
         # The brackets of created[gte] are Stripe's other spelling.
         if use := _OWN.get(str(name).partition("[")[0]):
             raise StripeInputError(f"parameters holds {name!r}, which is ours to set: use {use}.")
+        if str(name).startswith(("expand[", "types[")):
+            raise StripeInputError(f"parameters holds {name!r}: give a list without brackets.")
     if "types" in checked and resource.object == "event":
         checked |= _asked_types(checked.pop("types"))
     if (expand := checked.get("expand")) is not None:
@@ -132,7 +136,7 @@ def _expand(resource: Resource, expand: object) -> list[str]:
     """Return what to expand in the words of a list: everything there is below ``data``."""
     names = [expand] if isinstance(expand, str) else expand
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise StripeInputError(f"expand must be a list of paths, got {expand!r:.60}.")
+        raise StripeInputError(f"expand must be a list of paths, got {show(expand)}.")
     if resource.object == "event":
         raise StripeInputError(
             "expand has no effect on events, whose objects have the shape of their own time: read "
@@ -143,6 +147,6 @@ def _expand(resource: Resource, expand: object) -> list[str]:
         if name.count(".") >= _MOST_LEVELS:
             raise StripeInputError(
                 f"expand goes at most {_MOST_LEVELS} levels deep in Stripe, with data as the "
-                f"first, got {name!r:.80}."
+                f"first, got {show(name)}."
             )
     return names

@@ -267,19 +267,21 @@ def _is_too_much(error: StripeError) -> bool:
 
 
 def _warn_of_inner_lists(data: list[Object]) -> None:
-    """Say which objects carry a list that Stripe has cut off, which it does at 10."""
-    for raw in data:
-        for name, value in raw.items():
-            if not (isinstance(value, dict) and value.get("has_more") is True):
-                continue
-            inner, total = value.get("data"), value.get("total_count")
-            there = len(inner) if isinstance(inner, list) else 0
-            missing = f"{total - there}" if isinstance(total, int) else "an unknown number"
-            _log.warning(
-                "%s holds %d of its %s, and %s are missing: read them all with hook.list(%r).",
-                raw["id"],
-                there,
-                name,
-                missing,
-                value.get("url"),
-            )
+    """Say which object carries a list that Stripe has cut off, which it does at 10."""
+    cut = [
+        (raw["id"], name, value)
+        for raw in data
+        for name, value in raw.items()
+        if isinstance(value, dict) and value.get("has_more") is True
+    ]
+    if not cut:
+        return
+    id, name, value = cut[0]
+    inner, total = value.get("data"), value.get("total_count")
+    there = len(inner) if isinstance(inner, list) else 0
+    missing = f"{total - there}" if isinstance(total, int) else "an unknown number"
+    _log.warning(
+        "%s holds %d of its %s, and %s are missing: read them all with hook.list(%r)%s.",
+        *(id, there, name, missing, value.get("url")),
+        f"; so do {len(cut) - 1} more lists of this page" if len(cut) > 1 else "",
+    )

@@ -8,6 +8,7 @@ id, behind which everything is new, and its second, for when that object is dele
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from airflow_provider_stripe_lite.core.lists import feed_list
 from airflow_provider_stripe_lite.core.pages import NEIGHBOURS, Item, Object, Page, Pages
 from airflow_provider_stripe_lite.core.resources import Resource
 from airflow_provider_stripe_lite.core.times import DAY, FIRST, FUTURE, iso
+from airflow_provider_stripe_lite.core.values import whole_number
 from airflow_provider_stripe_lite.core.window import Position, Window, end_of, is_empty, start_of
 from airflow_provider_stripe_lite.errors import RateLimitWait, StripeInputError
 
@@ -26,31 +28,32 @@ __all__ = [
     "MAX_ITEMS",
     "MIN_AGE",
     "POLL_SECONDS",
+    "RangeTooYoung",
     "newest_before",
     "poll",
     "poll_window",
     "read",
     "read_list",
+    "refuse_forgotten",
     "reread",
     "too_fast",
-    "whole_number",
 ]
 
 MIN_AGE, MAX_ITEMS = 60, 1000
+_log = logging.getLogger(__name__)
 # One poll of a trigger in 120 s: 21,600 calls a month.
 POLL_SECONDS = 120
 
 
-def whole_number(name: str, value: Any, least: int) -> int:
-    """Accept a whole number.
+class RangeTooYoung(Exception):  # noqa: N818
+    """Say that a range of time is not yet old enough to be read, by Stripe's clock.
 
-    :raises StripeInputError: the value is none, or smaller.
+    :ivar seconds: until it is.
     """
-    if type(value) is not int or value < least:
-        raise StripeInputError(
-            f"{name} must be a whole number of at least {least}, got {value!r:.40}."
-        )
-    return value
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"The range is old enough in {seconds} s.")
+        self.seconds = seconds
 
 
 def too_fast(name: str, seconds: float) -> str:
@@ -156,7 +159,14 @@ def read(client: StripeClient, window: Window) -> Iterator[Object]:
     start, end = start_of(window), end_of(window)
     if is_empty(window):
         return
-    _refuse_forgotten("A window", resource, end.before, int(clock.now()))
+    now = int(clock.now())
+    refuse_forgotten("A window", resource, end.before, now)
+    if resource.kept_days and FIRST < start.before < now - resource.kept_days * DAY:
+        _log.warning(
+            "The window begins at %s, and Stripe keeps no %s longer than %d days: what it drops "
+            "before it is read is missing (the window held %s).",
+            *(iso(start.before), resource.object, resource.kept_days, window["count"]),
+        )
     reader = FeedReader(client, resource, start, expected=end.last_id is not None)
     beyond = list[Item]()
     while page := reader.next_page():
@@ -182,23 +192,37 @@ def reread(client: StripeClient, window: Window, take: Take) -> list[Any]:
 
 
 def read_list(
-    client: StripeClient, resource: Resource, *, is_feed: bool, first: int | None, end: int | None
+    client: StripeClient,
+    resource: Resource,
+    *,
+    is_feed: bool,
+    first: int | None,
+    end: int | None,
+    min_age: int | None = None,
 ) -> Iterator[Object]:
     """Return the objects of a list, of a feed oldest first, else as Stripe gives them.
 
-    One page is in memory at a time, and the calls are one more than the pages. Where a feed has
-    nothing older than ``first``, up to ten pages are, and finding its old end takes some more.
+    One page is in memory at a time, and the calls are one more than the pages, or two. A feed with
+    next to nothing older than ``first`` is read from its new end first.
 
     :param resource: the list with its parameters, see
         :func:`~airflow_provider_stripe_lite.core.lists.list_named`.
     :param first: epoch second from which on objects are read, or None.
     :param end: epoch second before which they are, or None.
+    :param min_age: seconds that the end of a feed's range must lie back; None reads any range.
+    :raises RangeTooYoung: it does not, by the earlier of Stripe's clock and this host's.
     """
     if not is_feed:
         yield from _newest_first(client, resource, first, end)
         return
     start = Position(first or 0)
-    judge = _judge(resource, start, "created_gte")
+    accept = _judge(resource, start, "created_gte")
+
+    def judge(page: Page) -> None:
+        accept(page)
+        if end is not None and min_age is not None and end + min_age > page.now:
+            raise RangeTooYoung(end + min_age - page.now)
+
     reader = FeedReader(client, resource, start, until=end, ranged=True, judge=judge)
     while page := reader.next_page():
         for item in page.items:
@@ -229,14 +253,14 @@ def _newest_first(
 
 
 def _judge(
-    resource: Resource, position: Position, name: str = "start_from"
+    resource: Resource, position: Position, name: str = "The position of the cursor"
 ) -> Callable[[Page], None]:
     """Return what refuses a position by the clocks of the first answer.
 
     :param name: of the argument that the position comes from.
     """
     # The last object may be old because nothing came since.
-    since = position.looked or (0 if position.last_id else position.before)
+    since = max(position.looked or 0, position.before)
 
     def judge(page: Page) -> None:
         if position.before > page.latest + FUTURE:
@@ -245,13 +269,16 @@ def _judge(
                 f"{iso(page.latest)} now: nothing could be delivered until then. Set the clock "
                 "right that made it, and begin anew at a past time."
             )
-        _refuse_forgotten(name, resource, since, page.now)
+        refuse_forgotten(name, resource, since, page.now)
 
     return judge
 
 
-def _refuse_forgotten(name: str, resource: Resource, since: int, now: int) -> None:
-    """Refuse to read on from a time of which Stripe has dropped objects since."""
+def refuse_forgotten(name: str, resource: Resource, since: int, now: int) -> None:
+    """Refuse to read on from a time of which Stripe has dropped objects since.
+
+    :raises StripeInputError: naming the time, as that of ``name``.
+    """
     days = resource.kept_days
     if days is not None and FIRST < since < now - days * DAY:
         raise StripeInputError(

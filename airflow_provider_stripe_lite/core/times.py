@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 
 from airflow_provider_stripe_lite.core import clock
+from airflow_provider_stripe_lite.core.scrub import show
 from airflow_provider_stripe_lite.errors import StripeInputError
 
-__all__ = ["DAY", "FIRST", "FUTURE", "Moment", "first_second", "iso", "second_of"]
+__all__ = ["DAY", "FIRST", "FUTURE", "Moment", "first_second", "iso", "range_of", "second_of"]
 
 DAY = 86_400
 # Two clocks may be so many seconds apart before anybody is told.
@@ -32,14 +33,29 @@ def second_of(name: str, value: object) -> int:
     if second is None:
         raise StripeInputError(
             f"{name} must be a date-time such as 2026-01-31T00:00:00Z, a date or seconds since "
-            f"1970, got {value!r:.60}."
+            f"1970, got {show(value)}."
         )
     if not FIRST <= second < _MOST:
         raise StripeInputError(
-            f"{name} must be a time between 2010 and 2100, got {value!r:.60}: a number counts "
+            f"{name} must be a time between 2010 and 2100, got {show(value)}: a number counts "
             "seconds since 1970."
         )
     return second
+
+
+def range_of(created_gte: object, created_lt: object) -> tuple[int | None, int | None]:
+    """Return the epoch seconds of a range of time; None where an end is not given.
+
+    :raises StripeInputError: an end is no time, or they are the wrong way round.
+    """
+    first = None if created_gte is None else second_of("created_gte", created_gte)
+    end = None if created_lt is None else second_of("created_lt", created_lt)
+    if first is not None and end is not None and first >= end:
+        raise StripeInputError(
+            f"created_gte must be before created_lt, got {created_gte!s:.40} and "
+            f"{created_lt!s:.40}."
+        )
+    return first, end
 
 
 def first_second(start_from: object, now: datetime) -> int:
@@ -57,13 +73,13 @@ def first_second(start_from: object, now: datetime) -> int:
     if _epoch(start) is None:
         raise StripeInputError(
             'start_from must be "now", "beginning" or a date-time such as 2026-01-31T00:00:00Z, '
-            f"got {start_from!r:.60}."
+            f"got {show(start_from)}."
         )
     second = second_of("start_from", start)
     # What "now" stands for may be the date of an old run.
     if second > max(now.timestamp(), clock.now()) + FUTURE:
         raise StripeInputError(
-            f"start_from must not lie in the future, got {start_from!r:.60}: nothing could be "
+            f"start_from must not lie in the future, got {show(start_from)}: nothing could be "
             'delivered until then. Give a past time, or "now".'
         )
     return second

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
+from airflow_provider_stripe_lite.core.scrub import show
 from airflow_provider_stripe_lite.core.times import iso
 from airflow_provider_stripe_lite.errors import StripeInputError
+
+if TYPE_CHECKING:
+    from airflow_provider_stripe_lite.core.client import StripeClient
 
 __all__ = [
     "Position",
@@ -18,6 +22,7 @@ __all__ = [
     "checked",
     "end_of",
     "is_empty",
+    "own",
     "refuse_foreign",
     "start_of",
     "stretch",
@@ -125,6 +130,17 @@ def refuse_foreign(window: Window, source: Source, what: str, remedy: str = "") 
             )
 
 
+def own(window: Any, stripe_conn_id: str, client: StripeClient, feed: str | None = None) -> Window:
+    """Accept a window of the client's account and mode, and of this feed where one is given.
+
+    :raises StripeInputError: it is no window, or another one's.
+    """
+    window = checked(window)
+    mine = Source(feed or window["feed"], stripe_conn_id, client.account, client.livemode)
+    refuse_foreign(window, mine, "window")
+    return cast("Window", window)
+
+
 def start_of(window: Window) -> Position:
     """Return the position before the stretch."""
     return Position(_epoch(window["created_gte"]), window["after"])
@@ -159,10 +175,10 @@ def checked(value: Any, what: str = "window", remedy: str = "") -> Window:
         typed = types is None or (
             isinstance(types, list) and all(isinstance(name, str) for name in types)
         )
-        if typed and _are_times(bounds) and all(isinstance(item, str | None) for item in ids):
+        if typed and _are_a_range(*bounds) and all(isinstance(item, str | None) for item in ids):
             return cast("Window", {name: value[name] for name in Window.__annotations__})
     raise StripeInputError(
-        f'{what} must be what a sensor with returns="window" returned, got {value!r:.80}. '
+        f'{what} must be what a sensor with returns="window" returned, got {show(value)}. '
         f"{remedy}".rstrip()
     )
 
@@ -172,8 +188,8 @@ def _epoch(time: str) -> int:
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
 
 
-def _are_times(values: tuple[Any, ...]) -> bool:
+def _are_a_range(first: Any, end: Any) -> bool:
     try:
-        return all(isinstance(value, str) and _epoch(value) >= 0 for value in values)
-    except ValueError:
+        return 0 <= _epoch(first) <= _epoch(end)
+    except (TypeError, ValueError):
         return False

@@ -112,6 +112,9 @@ class Api(Verbs):
             reply, kept = self._execute(request, caller, fault), True
         except ApiError as error:
             reply, kept = self._refusal(error, request, caller), error.began
+        except BaseException:
+            self._keys.end(slot, None)
+            raise
         reply = reply._replace(headers={"Idempotency-Key": key} | reply.headers)
         self._keys.end(slot, reply if kept else None)
         return reply

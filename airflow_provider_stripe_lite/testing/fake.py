@@ -158,7 +158,8 @@ class FakeStripe(Api):
     def _control(self, method: str, target: str, body: bytes) -> Any:
         """Call the method, or read the list, that a request below /_fake/ names.
 
-        POST takes the arguments as a JSON object, GET in the query.
+        POST takes the arguments as a JSON object, GET in the query. DELETE removes what has the
+        values of its query, and without one everything.
         """
         url = urlsplit(target)
         name, query = url.path.removeprefix("/_fake/"), dict(parse_qsl(url.query))
@@ -180,7 +181,13 @@ class FakeStripe(Api):
             live = query.get("livemode", "").lower() in ("true", "1")
             read: Callable[..., Any] = self.ids if name == "ids" else self.objects
             return read(query["kind"], account=query.get("account", ""), livemode=live)
-        return logs[name].clear() if method == "DELETE" else logs[name]
+        if method == "DELETE":
+            logs[name][:] = [
+                each
+                for each in logs[name]
+                if any(str(getattr(each, key)) != value for key, value in query.items())
+            ]
+        return logs[name]
 
 
 def _plain(thing: Any) -> Any:

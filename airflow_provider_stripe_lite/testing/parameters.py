@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_stripe_lite.testing.errors import ApiError, unexpandable, unknown
 from airflow_provider_stripe_lite.testing.shapes import SHAPES, is_alive
 
-__all__ = ["PAGE_LIMIT", "bounds", "changes", "expansions", "page_limit", "unflatten"]
+__all__ = ["PAGE_LIMIT", "bounds", "changes", "expansions", "integer", "page_limit", "unflatten"]
 
 # How many objects a page has unless its request says so.
 PAGE_LIMIT = 10
@@ -74,12 +74,13 @@ def _convert(name: str, value: Any, type: str) -> Any:
     if type == "bool" and value in ("true", "false"):
         return value == "true"
     if type == "int":
-        return _integer(name, value)
+        return integer(name, value)
     word = {"list": "array", "hash": "hash", "bool": "boolean", "str": "string"}[type]
     raise ApiError(400, f"Invalid {word}: {value}", None, name)
 
 
-def _integer(name: str, value: Any) -> int:
+def integer(name: str, value: Any) -> int:
+    """Accept a whole number."""
     if not isinstance(value, str) or not re.fullmatch(r"-?\d+", value):
         raise ApiError(400, f"Invalid integer: {value}", "parameter_invalid_integer", name)
     return int(value)
@@ -88,12 +89,12 @@ def _integer(name: str, value: Any) -> int:
 def bounds(name: str, given: Any) -> list[tuple[str, int]]:
     """Return the bounds that a number or a hash sets, such as ``("gte", 1700000000)``."""
     if not isinstance(given, dict):
-        number = _integer(name, given)
+        number = integer(name, given)
         return [("gte", number), ("lte", number)]
     for bound in given:
         if bound not in ("gt", "gte", "lt", "lte"):
             raise unknown(f"{name}[{bound}]")
-    return [(bound, _integer(f"{name}[{bound}]", value)) for bound, value in given.items()]
+    return [(bound, integer(f"{name}[{bound}]", value)) for bound, value in given.items()]
 
 
 def expansions(kind: str, given: Any, under: tuple[str, ...] = ()) -> list[list[str]]:
@@ -116,7 +117,7 @@ def expansions(kind: str, given: Any, under: tuple[str, ...] = ()) -> list[list[
 
 def page_limit(given: Any) -> int:
     """Return how many objects a page is to have; None means the usual number."""
-    limit = PAGE_LIMIT if given is None else _integer("limit", given)
+    limit = PAGE_LIMIT if given is None else integer("limit", given)
     if 1 <= limit <= 100:
         return limit
     side = "less than or equal to 100" if limit > 100 else "greater than or equal to 1"

@@ -105,7 +105,7 @@ _SHAPES = {
            "marketing_features": [], "metadata": {}, "name": "T-shirt", "type": "service"},
         _words("id:str+ name:str active:bool description:str~ images:list~ metadata:hash~"
                " shippable:bool url:str~ statement_descriptor:str unit_label:str~ caption:str"
-               " type:str+ attributes:list~"),
+               " type:str+ attributes:list~ default_price_data:hash+"),
         id_size=14, deletable=True, times={"updated": 0}, required=("name", "type"),
     ),
     "charge": Shape(
@@ -244,7 +244,8 @@ FROM_ID = {
 # Fields and parameters that came and went: the first version with them, the first one without.
 _ADDED = {
     "customer": _words("next_invoice_sequence:2019-12-03 test_clock:2020-08-27"),
-    "product": _words("default_price:2020-08-27 tax_code:2020-08-27 marketing_features:2024-04-10"),
+    "product": _words("default_price:2020-08-27 default_price_data:2020-08-27 tax_code:2020-08-27"
+                      " marketing_features:2024-04-10"),
     "charge": _words("amount_captured:2020-08-27 calculated_statement_descriptor:2020-08-27"
                      " disputed:2020-08-27 failure_balance_transaction:2020-08-27"),
     "invoiceitem": _words("discounts:2020-08-27 test_clock:2020-08-27 parent:2025-03-31"

@@ -22,6 +22,7 @@ from airflow_provider_stripe_lite.testing.parameters import (
     bounds,
     changes,
     expansions,
+    integer,
     page_limit,
     unflatten,
 )
@@ -154,8 +155,14 @@ class Verbs(Data):
         if wanted and (taken := self._find(kind, wanted, caller)) and not taken.deleted:
             message = f"{kind.capitalize()} already exists."
             raise ApiError(400, message, "resource_already_exists", "id", began=True)
-        fields |= {"livemode": caller.livemode, "account": caller.account}
-        made = self.add(cast("Kind", kind), id=wanted, **fields)
+        price = fields.pop("default_price_data", None)
+        amount = integer("unit_amount", (price or {}).get("unit_amount", "0"))
+        whose: Any = {"livemode": caller.livemode, "account": caller.account}
+        made = self.add(cast("Kind", kind), id=wanted, **fields, **whose)
+        if price:
+            price["unit_amount"] = amount
+            default = self.add("price", product=made, **price, **whose)
+            self._one(kind, made, caller).fields["default_price"] = default
         return self._shown(kind, self._one(kind, made, caller), caller)
 
     def _update(self, kind: str, id: str, request: Request, caller: Caller) -> Any:

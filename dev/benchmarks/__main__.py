@@ -1,6 +1,7 @@
-"""Measure reading, imports and the call limit; ``make bench`` runs all but ``limiter``.
+"""Measure reading, writing, imports and the call limit; ``make bench`` runs all but ``limiter``.
 
-``python -m dev.benchmarks`` measures everything side by side and writes docs/bench.md,
+``python -m dev.benchmarks`` measures side by side and writes docs/bench.md, whose sections are
+``python -m dev.benchmarks reading`` and ``python -m dev.benchmarks files``,
 ``python -m dev.benchmarks imports`` what importing the package costs,
 ``python -m dev.benchmarks limiter`` the call limit under load, and writes docs/limiter.md.
 """
@@ -13,7 +14,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from dev.benchmarks import limiter, report
+from dev.benchmarks import files, limiter, report
 from dev.benchmarks.environments import OWN, ROOT, Environments, medians, rounds_of, script
 from dev.benchmarks.shop import Shop
 
@@ -41,7 +42,13 @@ REDIS = "redis://127.0.0.1:6379/14"
 
 
 def compare(quick: bool) -> None:
-    """Run everything side by side, in turn, several rounds; print and write the tables."""
+    """Measure both sections of docs/bench.md."""
+    reading(quick)
+    writing(quick)
+
+
+def reading(quick: bool) -> None:
+    """Run all readers side by side, in turn, several rounds; print and write the tables."""
     rounds, objects, many = (1, 5_000, 50_000) if quick else (5, 50_000, 1_000_000)
     with Environments(ROOT / ".bench") as pythons, Shop() as shop:
         readers = [row for row in READERS if row[1] in pythons]
@@ -61,10 +68,21 @@ def compare(quick: bool) -> None:
             "imports": least_imports(),
         }
         text = report.reading(readers, found, runs, pythons)
-    report.write("bench", text, report.bars(readers, found), quick)
+    print(text)
     if not quick:
+        report.write_section("docs/bench.md", "reading", text)
+        report.write_page("bench.svg", report.bars(readers, found))
         plain = [row for row in readers if not row[0].endswith("_orjson")]
-        report.write_readme(report.summary(plain, found))
+        report.write_section("README.md", "bench", report.summary(plain, found))
+
+
+def writing(quick: bool) -> None:
+    """Do the same with all that writes files."""
+    with Environments(ROOT / ".bench") as pythons, Shop() as shop:
+        text = files.measure(pythons, shop, quick)
+    print(text)
+    if not quick:
+        report.write_section("docs/bench.md", "files", text)
 
 
 def imports(_: bool) -> None:
@@ -96,12 +114,21 @@ def load(quick: bool) -> None:
             task = limiter.Load(100, period, processes, gap, seconds)
             rows.append((store, task, limiter.run(url, task, key=folder)))
         print(report.load_row(*rows[-1]), flush=True)
-    report.write("limiter", report.loads(rows), None, quick)
+    text = report.loads(rows)
+    print(text)
+    if not quick:
+        report.write_page("limiter.md", text)
 
 
 def main() -> None:
     """Parse the command line."""
-    parts = {"compare": compare, "imports": imports, "limiter": load}
+    parts = {
+        "compare": compare,
+        "reading": reading,
+        "files": writing,
+        "imports": imports,
+        "limiter": load,
+    }
     parser = argparse.ArgumentParser(
         prog="python -m dev.benchmarks",
         description=__doc__,

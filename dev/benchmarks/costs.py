@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import resource
 import runpy
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 
 # Permits per period: so many that nobody waits.
 MANY = 1_000_000
+# The call limit of the backfill, about Stripe's own in live mode.
+CALLS_A_SECOND = 100
 PACKAGE = ("airflow_provider_stripe_lite.operators", "airflow_provider_stripe_lite.sensors")
 DAG = """
 from airflow.sdk import DAG
@@ -93,6 +98,42 @@ def parsing() -> dict[str, float]:
     begin = time.process_time()
     runpy.run_path(str(path))
     return {"parse": time.process_time() - begin}
+
+
+def backfill(url: str, first: str, end: str, intervals: str, at_once: str) -> dict[str, float]:
+    """Return the cost of writing a range of time in so many intervals, each into a file.
+
+    :param at_once: so many processes write at the same time, within one call limit.
+    """
+    from dev.benchmarks.writers import connect, export
+
+    connect(url, rate_limit_calls=CALLS_A_SECOND, rate_limit_period=1)
+    begin, length, parts = int(first), int(end) - int(first), int(intervals)
+    bounds = [begin + length * part // parts for part in range(parts + 1)]
+    with tempfile.TemporaryDirectory() as folder:
+        # The processes are forks, as those of a LocalExecutor, and find everything imported.
+        warm = export(f"{folder}/warm.jsonl", begin - 2, begin - 1)
+        paths = [f"{folder}/{part}.jsonl" for part in range(parts)]
+        with ProcessPoolExecutor(int(at_once), mp_context=get_context("fork")) as pool:
+            # The first call starts them all.
+            pool.submit(int).result()
+            began = time.perf_counter()
+            done = list(pool.map(export, paths, bounds, bounds[1:]))
+            seconds = time.perf_counter() - began
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    times = {"seconds": seconds, "cpu": used.ru_utime + used.ru_stime}
+    return {**_calls(done), **times, "warm_calls": warm["calls"]}
+
+
+def _calls(done: list[dict[str, int]]) -> dict[str, float]:
+    """Return objects and calls of all intervals, and the most pages and further calls of one."""
+    pages = [-(-one["objects"] // 100) for one in done]
+    return {
+        "objects": sum(one["objects"] for one in done),
+        "calls": sum(one["calls"] for one in done),
+        "pages": max(pages),
+        "more_calls": max(one["calls"] - own for one, own in zip(done, pages, strict=True)),
+    }
 
 
 if __name__ == "__main__":

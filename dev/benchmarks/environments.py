@@ -29,10 +29,12 @@ Runs = dict[str, list[Figures]]
 
 
 class Python(NamedTuple):
-    """An interpreter, and the folders that it finds besides its own packages."""
+    """An interpreter, which finds this checkout besides its own packages.
+
+    :param version: of the contestant that is installed for it.
+    """
 
     executable: Path
-    paths: tuple[Path, ...] = ()
     version: str = ""
 
     def command(self, name: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
@@ -40,12 +42,12 @@ class Python(NamedTuple):
         kept = {
             name: text for name, text in os.environ.items() if name.upper() not in _NOT_FOR_CHILDREN
         }
-        kept["PYTHONPATH"] = os.pathsep.join(map(str, self.paths))
+        kept["PYTHONPATH"] = str(ROOT)
         return [str(self.executable), str(HERE / name), *arguments], kept
 
 
-# This process' own interpreter, with this checkout.
-OWN = Python(Path(sys.executable), (ROOT,))
+# This process' own interpreter.
+OWN = Python(Path(sys.executable))
 
 
 class Environments:
@@ -71,7 +73,7 @@ class Environments:
                 python = path / "bin" / "python"
                 code = f"from importlib.metadata import version; print(version({name!r}))"
                 version = subprocess.check_output([python, "-c", code], text=True).strip()
-                pythons[name] = Python(python, (), version)
+                pythons[name] = Python(python, version)
         return pythons
 
     def __exit__(self, *_: object) -> None:

@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from airflow_provider_stripe_lite.core.client import StripeClient
 
 KEY = "sk_test_51BenchBenchBench0123456789"
-# The oldest charge, which is not read.
-FIRST = f"ch_{0:024}"
+# The charge behind which is read: the last of the OLD ones of the shop.
+FIRST = f"ch_{9:024}"
 Read = Callable[[int], Iterable[object]]
 
 
@@ -168,19 +168,21 @@ def dlt_rest(url: str) -> Read:
 
 
 def _client(url: str, fast: bool) -> StripeClient:
-    """Return the provider's client with its call limit on.
-
-    :param fast: with orjson, which must be installed, else as if it were not.
-    """
-    if fast:
-        import orjson  # noqa: F401 - it must be there
-    else:
-        sys.modules["orjson"] = None  # type: ignore[assignment]
+    """Return the provider's client with its call limit on."""
+    decode_with_orjson(fast)
     from airflow_provider_stripe_lite.core.client import StripeClient
     from airflow_provider_stripe_lite.core.ratelimit import RateLimiter
 
     limiter = RateLimiter(Path(tempfile.mkdtemp()) / "calls.sqlite", calls=1_000_000)
     return StripeClient(KEY, base_url=url, limiter=limiter)
+
+
+def decode_with_orjson(fast: bool) -> None:
+    """Let the provider decode with orjson, which must be installed, or as if it were not."""
+    if fast:
+        import orjson  # noqa: F401 - it must be there
+    else:
+        sys.modules["orjson"] = None  # type: ignore[assignment]
 
 
 def megabytes(field: str) -> float:
@@ -204,18 +206,18 @@ def measure(read: Read, since: int, times: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Serve the bench until it closes the pipe."""
-    name, url = sys.argv[1:]
+def serve(ways: Mapping[str, Callable[..., Read]], name: str, *arguments: str) -> None:
+    """Serve the bench with one of the ways until it closes the pipe."""
     lines = os.fdopen(os.dup(1), "w")
     # Some readers write their records to the standard output.
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
-    read = globals()[name](url)
-    next(iter(read(int(time.time()))), None)
+    read = ways[name](*arguments)
+    # All charges are older, so that none is found.
+    next(iter(read(int(time.time()) - 300)), None)
     print("ready", file=lines, flush=True)
     for line in sys.stdin:
         print(json.dumps(measure(read, *json.loads(line))), file=lines, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    serve(globals(), *sys.argv[1:])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from dev.benchmarks.environments import ROOT, Environments, Figures, Python, Runs
 from dev.benchmarks.limiter import Load, Outcome
 
 HEAD = (
     "calls | connections | objects/s | CPU s | objects per CPU s | peak MB over rest "
-    "| poll, nothing new: calls, CPU ms | poll, 10 new: calls, CPU ms |\n|---" + "|--:" * 8 + "|"
+    "| poll, nothing new: calls, CPU ms | poll, 10 new: calls, CPU ms"
 )
 NOTES = """
 ¹ In batches of 1,000. ² Of each the documented fields. ³ Iterated only, without normalising and
@@ -20,12 +20,11 @@ loading. ⁴ A whole sync: the account, the charges, and their events; records w
 """
 # The share of a DAG file's other imports that the import of this package may cost.
 IMPORT_SHARE = 0.05
-_RATES = "objects per CPU second"
-# text, figures of theirs and of ours, key of the cost, least ratio of the costs
+RATES = "objects per CPU second"
 _RATIOS = (
-    (f"list over the bare loop, {_RATES}", "bare", "ours_list", "cpu", 0.95),
+    (f"list over the bare loop, {RATES}", "bare", "ours_list", "cpu", 0.95),
     ("the same with orjson in both", "bare_orjson", "ours_list_orjson", "cpu", 0.95),
-    (f"poll over stripe-python, {_RATES}", "stripe_python", "ours_poll", "cpu", 18),
+    (f"poll over stripe-python, {RATES}", "stripe_python", "ours_poll", "cpu", 18),
     ("the same with orjson", "stripe_python", "ours_poll_orjson", "cpu", 18),
     ("permits per CPU second over pyrate-limiter's SQLite bucket", "pyrate", "ours", "cpu", 5),
     ("permits per elapsed second over the same", "pyrate", "ours", "wall", 5),
@@ -33,6 +32,8 @@ _RATIOS = (
 Rows = Sequence[tuple[str, str, str]]
 # The figures of each contestant.
 Found = dict[str, Figures]
+# What is to be reached, what was measured, and whether that is enough.
+Target = tuple[str, str, bool]
 
 
 def reading(rows: Rows, found: Found, runs: Runs, pythons: dict[str, Python]) -> str:
@@ -50,18 +51,44 @@ def reading(rows: Rows, found: Found, runs: Runs, pythons: dict[str, Python]) ->
         "included."
     )
     notes = f"Not measured, as it could not be installed here: {missing}.\n" if missing else ""
-    targets = [f"| {text} | {shown} | {_met(met)} |" for text, shown, met in _targets(found, runs)]
     parse = found["parsing"]["parse"] * 1e3
     parts = [
         setting,
-        f"\n| reading {objects:,} charges | {HEAD}",
-        *(_row(label, found[name]) for name, _, label in rows),
+        "",
+        *table(
+            f"reading {objects:,} charges | {HEAD}",
+            [_row(label, found[name]) for name, _, label in rows],
+        ),
         NOTES + notes,
-        "| target | measured | |\n|---|--:|---|",
-        *targets,
-        f"\nParsing a DAG file with all nine operators and sensors: {parse:.1f} CPU ms.\n",
+        *targets(_targets(found, runs)),
+        f"\nParsing a DAG file with all nine operators and sensors: {parse:.1f} CPU ms.",
     ]
     return "\n".join(parts)
+
+
+def table(head: str, rows: Sequence[str]) -> list[str]:
+    """Return the lines of a table, whose first column is text and all others figures."""
+    lines = [f"| {head} |", "|---|" + "--:|" * head.count(" | ")]
+    return lines + [f"| {row} |" for row in rows]
+
+
+def targets(reached: Iterable[Target]) -> list[str]:
+    """Return the lines of the table of targets."""
+    rows = [f"| {text} | {shown} | {_met(met)} |" for text, shown, met in reached]
+    return ["| target | measured | |\n|---|--:|---|", *rows]
+
+
+def ratios(rows: Iterable[tuple[str, str, str, str, float]], runs: Runs) -> Iterator[Target]:
+    """Yield the ratios that are to be reached, of contestants that were measured side by side.
+
+    :param rows: text, figures of theirs and of ours, key of the cost, least ratio of the costs.
+    """
+    for text, theirs, mine, key, least in rows:
+        if theirs in runs:
+            # What disturbs the machine for a while disturbs both figures of a round.
+            pairs = zip(runs[theirs], runs[mine], strict=True)
+            ratio = statistics.median(their[key] / my[key] for their, my in pairs)
+            yield f"{text}: at least {least:g}", f"{ratio:.3g}", ratio >= least
 
 
 def imports(least: dict[str, float]) -> str:
@@ -82,36 +109,36 @@ def summary(rows: Rows, found: Found) -> str:
     for name, _, label in rows:
         of = found[name]
         figures = f"{of['calls']:.0f} | {of['objects'] / of['cpu']:,.0f} | {of['peak']:.0f}"
-        lines.append(f"| {_plain(label)} | {figures} |")
+        lines.append(f"| {plain(label)} | {figures} |")
     return "\n".join(lines)
 
 
-def _plain(label: str) -> str:
-    return label.strip("¹²³⁴ ").replace("**", "")
+def plain(label: str) -> str:
+    """Return a label without signs."""
+    return label.strip("¹²³⁴⁵ ").replace("**", "")
 
 
 def _met(met: bool) -> str:
     return "met" if met else "**missed**"
 
 
-def _row(label: str, of: dict[str, float]) -> str:
-    calls = f"{of['calls']:,.0f} | {of['connections']:.0f}"
+def speed(of: Figures) -> str:
+    """Return what one contestant has done in a second, and the memory that it took."""
     rates = [of["objects"] / of[clock] for clock in ("seconds", "cpu")]
-    speed = f"{rates[0]:,.0f} | {of['cpu']:.2f} | {rates[1]:,.0f} | {of['peak']:.0f}"
+    return f"{rates[0]:,.0f} | {of['cpu']:.2f} | {rates[1]:,.0f} | {of['peak']:.0f}"
+
+
+def _row(label: str, of: Figures) -> str:
+    calls = f"{of['calls']:,.0f} | {of['connections']:.0f}"
     polls = [
         f"{of[f'{part}_calls']:.0f}, {of[f'{part}_cpu'] * 1e3:.1f}" for part in ("none", "ten")
     ]
-    return f"| {label} | {calls} | {speed} | {' | '.join(polls)} |"
+    return f"{label} | {calls} | {speed(of)} | {' | '.join(polls)}"
 
 
-def _targets(found: Found, runs: Runs) -> Iterator[tuple[str, str, bool]]:
+def _targets(found: Found, runs: Runs) -> Iterator[Target]:
     """Yield each target, the figure, and whether the target is met."""
-    for text, theirs, mine, key, least in _RATIOS:
-        if theirs in runs:
-            # What disturbs the machine for a while disturbs both figures of a round.
-            pairs = zip(runs[theirs], runs[mine], strict=True)
-            ratio = statistics.median(their[key] / my[key] for their, my in pairs)
-            yield f"{text}: at least {least:g}", f"{ratio:.3g}", ratio >= least
+    yield from ratios(_RATIOS, runs)
     listed, polled = found["ours_list"], found["ours_poll"]
     pages = -(-int(listed["objects"]) // 100)
     for name, one, most in (("list", listed, pages + 1), ("poll", polled, int(1.02 * pages))):
@@ -132,7 +159,7 @@ def _targets(found: Found, runs: Runs) -> Iterator[tuple[str, str, bool]]:
     yield "the import does not import requests", "it does" if adds else "it does not", not adds
 
 
-def _import_target(least: dict[str, float]) -> tuple[str, str, bool]:
+def _import_target(least: dict[str, float]) -> Target:
     share = least["package"] / least["ground"]
     text = (
         f"importing operators and sensors: at most {IMPORT_SHARE:.0%} CPU over the imports of a "
@@ -144,8 +171,7 @@ def _import_target(least: dict[str, float]) -> tuple[str, str, bool]:
 def bars(rows: Rows, found: Found) -> str:
     """Return objects per CPU second as an SVG that needs no style of the page around it."""
     rates = [
-        (name, _plain(label), found[name]["objects"] / found[name]["cpu"])
-        for name, _, label in rows
+        (name, plain(label), found[name]["objects"] / found[name]["cpu"]) for name, _, label in rows
     ]
     most, height = max(rate for *_, rate in rates), 28 * len(rates) + 44
     title = "Charges read per CPU second (more is better)"
@@ -185,21 +211,13 @@ def load_row(store: str, load: Load, outcome: Outcome) -> str:
     return f"| {task} | {outcome.permits} | {outcome.worst} | {used} | {share} |"
 
 
-def write(name: str, text: str, plot: str | None, quick: bool) -> None:
-    """Print the text; write it and the plot to docs/, unless it was only a quick look."""
-    print(text)
-    if quick:
-        return
-    (ROOT / "docs").mkdir(exist_ok=True)
-    if plot is not None:
-        (ROOT / "docs" / f"{name}.svg").write_text(plot)
-        image = f"![Charges read per CPU second]({name}.svg)"
-        text = f"# Speed and memory, side by side\n\n{image}\n\n{text}"
-    (ROOT / "docs" / f"{name}.md").write_text(text)
+def write_page(name: str, text: str) -> None:
+    """Write a whole page, or a plot, of docs/."""
+    (ROOT / "docs" / name).write_text(text)
 
 
-def write_readme(table: str) -> None:
-    """Replace the table in the README."""
-    path, begin, end = ROOT / "README.md", "<!-- bench:begin -->\n", "<!-- bench:end -->"
+def write_section(page: str, section: str, text: str) -> None:
+    """Replace the section of a page that stands between its marks."""
+    path, begin, end = ROOT / page, f"<!-- {section}:begin -->\n", f"<!-- {section}:end -->"
     before, _, rest = path.read_text().partition(begin)
-    path.write_text(f"{before}{begin}{table}\n{end}{rest.partition(end)[2]}")
+    path.write_text(f"{before}{begin}{text}\n{end}{rest.partition(end)[2]}")

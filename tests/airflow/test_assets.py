@@ -108,6 +108,20 @@ def test_airflow_warns_of_two_bells_of_one_name(database: None) -> None:
     assert "stripe://charge/" in warnings["rivals_2"]
 
 
+def test_two_names_are_two_bells_whatever_they_share(database: None) -> None:
+    """Airflow wants names and addresses to be unique, so that the address has the name in it."""
+    both = [stripe_asset(f"twins of {team}", feed="customer") for team in ("a", "b/ü")]
+    for number, asset in enumerate(both):
+        register(DAG(f"twins_{number}", schedule=[asset]))
+    with create_session() as session:
+        SchedulerJobRunner.__new__(SchedulerJobRunner)._update_asset_orphanage(session=session)
+        session.flush()
+        known = session.scalars(select(AssetModel).where(AssetModel.name.startswith("twins")))
+        assert {asset.uri: asset.active is not None for asset in known} == {
+            asset.uri: True for asset in both
+        }
+
+
 # --- What a sensor takes from events
 
 

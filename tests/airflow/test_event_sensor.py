@@ -14,7 +14,8 @@ from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.sensors import StripeEventSensor
 from airflow_provider_stripe_lite.testing import FakeStripe
 from airflow_provider_stripe_lite.triggers import StripeSensorTrigger
-from tests.harness import ONCE, Run, ids
+from tests.airflow.streams import stream
+from tests.harness import ONCE, Run, ids, set_variable
 from tests.helpers import NOW, Clock, gets
 
 FAILED = ["charge.failed", "invoice.payment_failed"]
@@ -152,20 +153,24 @@ def test_types_are_no_default() -> None:
 
 @pytest.mark.parametrize("returns", ["rows", "window"])
 def test_a_start_before_stripe_s_memory_is_refused(
-    dag: DAG, stripe: FakeStripe, returns: Any
+    dag: DAG, stripe: FakeStripe, clock: Clock, returns: Any
 ) -> None:
     """Of the days before the last 30, Stripe has dropped events: none is passed over in silence."""
     start = "{{ dag_run.run_after - macros.timedelta(days=31) }}"
+    options: Any = {"task_id": "new", "types": FAILED, "returns": returns, "retries": 2, **ONCE}
     with dag:
-        StripeEventSensor(
-            task_id="new", types=FAILED, start_from=start, returns=returns, retries=2, **ONCE
-        )
-    stripe.add("event", created=NOW - DAY, type="charge.failed")
+        StripeEventSensor(start_from=start, **options)
+    made = stripe.add("event", created=NOW - DAY, type="charge.failed")
     run = Run(dag, NOW).go()
     (error,) = run.errors
     assert isinstance(error, StripeInputError)
     assert str(error).startswith("start_from must not lie more than 30 days back")
-    assert (run.state(), len(stripe.calls)) == ("failed", 1)
+    assert (run.state(), len(stripe.calls)) == ("failed", 0)
+    with DAG(dag.dag_id, schedule=None) as mended:
+        StripeEventSensor(start_from=NOW - 2 * DAY, **options)
+    clock.now += 100
+    found = Run(mended, NOW + 100).go().xcom("new")
+    assert found["last"] == made if returns == "window" else ids(found) == [made]
 
 
 def test_a_sensor_that_gets_more_types_goes_on(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
@@ -181,6 +186,66 @@ def test_a_sensor_that_gets_more_types_goes_on(dag: DAG, stripe: FakeStripe, clo
     made = [stripe.add("event", created=int(clock.now), type=name) for name in FAILED]
     clock.now += 100
     assert ids(Run(dag, NOW + 1).go().xcom("new")) == made
+
+
+# --- Stripe keeps events for 30 days
+
+
+def events(dag: DAG, stripe: FakeStripe, since: int, count: int, every: int, **options: Any) -> Run:
+    """Make events, and run a sensor that begins before them."""
+    for number in range(count):
+        stripe.add("event", created=since + 60 + number * every, type="charge.failed")
+    with dag:
+        StripeEventSensor(task_id="new", types=FAILED, start_from=since, **ONCE, **options)
+    return Run(dag, NOW).go()
+
+
+def test_a_backlog_that_waits_too_long_is_refused(
+    dag: DAG, stripe: FakeStripe, clock: Clock
+) -> None:
+    """What has left the list meanwhile is passed over by nobody, though the sensor has looked."""
+    clock.now += 100
+    run = events(dag, stripe, NOW - 29 * DAY, 12, DAY // 4, max_items=3)
+    assert len(run.xcom("new")) == 3
+    clock.now += 3 * DAY
+    (error,) = Run(dag, NOW + 3 * DAY).go().errors
+    assert "must not lie more than 30 days back" in str(error)
+    assert f"the Variable {stream(dag)}" in str(error)
+
+
+def test_a_window_that_stripe_has_dropped_in_part_is_said(
+    dag: DAG,
+    stripe: FakeStripe,
+    clock: Clock,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The next run returns what is left of it, and the log how much it was."""
+    clock.now += 100
+    events(dag, stripe, NOW - 29 * DAY, 12, DAY // 4).mark("new", "failed")
+    clock.now += 2 * DAY
+    run = Run(dag, NOW + 2 * DAY).go()
+    assert 0 < len(run.xcom("new")) < 12
+    log = "".join(capfd.readouterr()) + caplog.text
+    assert "is missing (the window held 12)" in log
+    assert f"Returning {len(run.xcom('new'))}, " in log
+
+
+def test_a_window_that_stripe_has_dropped_says_how_to_go_on(
+    dag: DAG, stripe: FakeStripe, clock: Clock
+) -> None:
+    """Each run is red until a person has seen that it is lost, and has written where to begin."""
+    clock.now += 100
+    events(dag, stripe, NOW - DAY, 1, 1).mark("new", "failed")
+    clock.now += 31 * DAY
+    new = stripe.add("event", created=int(clock.now), type="charge.failed")
+    clock.now += 200
+    for number in range(2):
+        (error,) = Run(dag, NOW + 31 * DAY + number).go().errors
+        assert str(error).startswith("A window must not lie more than 30 days back")
+        assert 'write {"start_from"' in str(error)
+    set_variable(stream(dag), {"start_from": NOW + 30 * DAY})
+    assert ids(Run(dag, NOW + 31 * DAY + 2).go().xcom("new")) == [new]
 
 
 # --- In the triggerer

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_stripe_lite import triggers
 from airflow_provider_stripe_lite.core.times import iso
@@ -229,7 +230,7 @@ def test_it_looks_no_faster_while_it_fails(
 
     async def aget_connection(conn_id: str) -> Any:
         asked.append(conn_id)
-        raise LookupError("no such connection")
+        raise AirflowNotFoundException("no such connection")
 
     monkeypatch.setattr(StripeHook, "aget_connection", aget_connection)
 

@@ -36,6 +36,7 @@ EXPECTED = {
     "hooks": {"StripeHook"},
     "links": {"StripeDashboardLink", "StripeRequestLogLink"},
     "operators": {
+        "StripeApiOperator",
         "StripeCreateCustomerOperator",
         "StripeCreateProductOperator",
         "StripeGetCustomerOperator",
@@ -52,6 +53,7 @@ EXPECTED = {
         "StripeNewObjectSensor",
         "StripeNewOrderSensor",
     },
+    "transfers": {"StripeToObjectStorageOperator"},
     "triggers": {"StripeEventTrigger", "StripeSensorTrigger"},
 }
 

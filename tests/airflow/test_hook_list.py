@@ -52,7 +52,7 @@ def test_a_feed_is_listed_between_two_times_of_any_kind(stripe: FakeStripe, midn
 
 def test_a_feed_is_listed_oldest_first_with_one_page_in_memory(stripe: FakeStripe) -> None:
     """Over a day of three pages it makes four calls, and only as they are needed."""
-    stripe.add("charge", created=MIDNIGHT - 1)
+    stripe.add_many("charge", 4, created=MIDNIGHT - 1)
     made = stripe.add_many("charge", 250, created=MIDNIGHT, spread=80_000)
     stripe.add("charge", created=MIDNIGHT + 86_400)
     day = StripeHook().list("charge", created_gte=MIDNIGHT, created_lt=MIDNIGHT + 86_400)

@@ -57,5 +57,5 @@ def test_without_an_account_the_connection_s_counts(
     """None and an empty text, also of a template, leave the connection's as it is."""
     set_connection(extra={"stripe_account": "acct_1"})
     with dag:
-        StripeCreateCustomerOperator(task_id="act", stripe_account=account)
+        StripeCreateCustomerOperator(task_id="act", description="d", stripe_account=account)
     assert Run(dag, NOW).go().xcom("act")["id"] in fake.ids("customer", account="acct_1")

@@ -111,21 +111,73 @@ def test_a_clear_after_the_object_was_deleted_says_so(dag: DAG, stripe: FakeStri
     assert "pass a new idempotency_key" in str(run.errors[-1])
 
 
-def test_other_parameters_are_another_object(dag: DAG, stripe: FakeStripe) -> None:
-    """A cleared task whose parameters have changed creates what they now say."""
-    description = ["Jenny"]
-    dag.user_defined_macros = {"description": lambda: description[-1]}
+def changing(dag: DAG, **options: Any) -> list[str]:
+    """Give the DAG a create whose description is the last of a list, and return the list."""
+    descriptions = ["Jenny"]
+    dag.user_defined_macros = {"description": lambda: descriptions[-1]}
     with dag:
-        StripeCreateCustomerOperator(task_id="act", description="{{ description() }}")
+        StripeCreateCustomerOperator(task_id="act", description="{{ description() }}", **options)
+    return descriptions
+
+
+def test_a_template_that_renders_differently_later_makes_no_second_object(
+    dag: DAG, stripe: FakeStripe, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A cleared task returns what it has made, and says that its parameters are others now."""
+    descriptions = changing(dag)
     run = Run(dag, NOW).go()
-    description.append("Rosen")
-    run.clear("act").go()
-    assert len(set(idempotency_keys(stripe))) == 2
-    assert len(stripe.ids("customer")) == 2
-    description.append("Jenny")
-    assert run.clear("act").go().state("act") == "success"
-    # This is the first one again: Stripe has kept its key.
-    assert len(stripe.ids("customer")) == 2
+    made = run.xcom("act")
+    descriptions.append("Rosen")
+    assert run.clear("act").go().xcom("act") == made
+    assert stripe.ids("customer") == [made["id"]]
+    assert "The parameters are not those with which" in "".join(capfd.readouterr())
+
+
+def test_a_template_that_renders_differently_behind_a_lost_answer_is_refused(
+    dag: DAG, stripe: FakeStripe
+) -> None:
+    """Stripe knows the key and the parameters of the first try; the sentence says what to do."""
+    descriptions = changing(dag)
+    fault = stripe.fault(method="POST", drop=True, every=1)
+    run = Run(dag, NOW).go()
+    assert run.state("act") == "failed"
+    fault.times = 0
+    descriptions.append("Rosen")
+    assert run.clear("act").go().state("act") == "failed"
+    assert "An earlier try of this task has sent this call with other parameters" in str(
+        run.errors[-1]
+    )
+    assert len(stripe.ids("customer")) == 1
+    descriptions.pop()
+    assert run.clear("act").go().xcom("act")["id"] == stripe.ids("customer")[0]
+
+
+def test_a_template_that_renders_differently_where_nothing_arrived_is_sent(
+    dag: DAG, stripe: FakeStripe
+) -> None:
+    """The first try's parameters are nowhere then."""
+    descriptions = changing(dag)
+    fault = stripe.fault(method="POST", status=503, saved=False, every=1)
+    run = Run(dag, NOW).go()
+    fault.times = 0
+    descriptions.append("Rosen")
+    assert run.clear("act").go().xcom("act")["description"] == "Rosen"
+    assert len(stripe.ids("customer")) == 1
+
+
+def test_another_key_makes_another_object(dag: DAG, stripe: FakeStripe) -> None:
+    """It is the way to make one more in the same run."""
+    keys = [""]
+    dag.user_defined_macros = {"key": lambda: keys[-1]}
+    with dag:
+        StripeCreateCustomerOperator(
+            task_id="act", description="Jenny", idempotency_key="{{ key() }}"
+        )
+    run = Run(dag, NOW).go()
+    for count, key in enumerate(("one-more", "one-more", "and-another"), 1):
+        keys.append(key)
+        assert run.clear("act").go().state("act") == "success"
+        assert len(stripe.ids("customer")) == 1 + (count + 1) // 2
 
 
 def test_every_run_task_index_and_account_has_its_own_key(

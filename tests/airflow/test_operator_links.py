@@ -35,7 +35,7 @@ def test_links_open_the_object_and_the_request(
     """The customer or product, and the task's request, in the connection's mode and account."""
     set_connection(**fields)
     with dag:
-        StripeCreateCustomerOperator(task_id="customer")
+        StripeCreateCustomerOperator(task_id="customer", description="Jenny")
         StripeCreateProductOperator(task_id="product", name="Mug", product_id="mug 1")
     run = Run(dag, NOW).go()
     assert run.link("customer", "Open in Stripe") == f"{page}customers/{run.xcom('customer')['id']}"

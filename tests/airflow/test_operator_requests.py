@@ -88,14 +88,14 @@ def test_create_product_sends_every_parameter(dag: DAG, stripe: FakeStripe) -> N
 
 
 def test_nothing_is_sent_for_what_was_not_given(dag: DAG, stripe: FakeStripe) -> None:
-    """Of a product only the name, of a customer nothing; and every row has all its fields."""
+    """Of a product only the name, of a customer one value; and every row has all its fields."""
     with dag:
         StripeCreateProductOperator(task_id="product", name="Mug")
-        StripeCreateCustomerOperator(task_id="customer")
+        StripeCreateCustomerOperator(task_id="customer", description="Jenny")
     run = Run(dag, NOW).go()
     assert {request.path: request.form for request in posts(stripe)} == {
         "/v1/products": [("name", "Mug")],
-        "/v1/customers": [],
+        "/v1/customers": [("description", "Jenny")],
     }
     assert (
         set(run.xcom("product")) == PRODUCT == {field.name for field in RESOURCES["product"].fields}
@@ -144,9 +144,11 @@ def test_an_update_unsets_by_an_empty_text(dag: DAG, stripe: FakeStripe) -> None
 def test_a_create_leaves_empty_texts_out(dag: DAG, stripe: FakeStripe) -> None:
     """A create has nothing to unset: an empty description or e-mail is as good as none."""
     with dag:
-        StripeCreateCustomerOperator(task_id="act", description="", customer_email="", metadata={})
+        StripeCreateCustomerOperator(
+            task_id="act", description="", customer_email="", metadata={"a": "b"}
+        )
     assert Run(dag, NOW).go().state() == "success"
-    assert posts(stripe)[0].form == []
+    assert posts(stripe)[0].form == [("metadata[a]", "b")]
 
 
 @pytest.mark.parametrize(

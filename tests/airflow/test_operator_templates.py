@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
+import pytest
 from airflow.sdk import DAG, task
 
 from airflow_provider_stripe_lite.operators import (
+    StripeApiOperator,
+    StripeCreateCustomerOperator,
     StripeCreateProductOperator,
     StripeUpdateCustomerOperator,
     StripeUpdateProductOperator,
@@ -91,3 +97,75 @@ def test_rows_of_other_tasks_are_arguments(dag: DAG, stripe: FakeStripe) -> None
         "metadata[n]": "7",
         "metadata[yes]": "true",
     }
+
+
+class Tier(StrEnum):
+    """A value that has another name."""
+
+    GOLD = "gold"
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_members_of_enums_and_odd_mappings_are_sent_by_value(
+    dag: DAG, stripe: FakeStripe, native: bool
+) -> None:
+    """Their keys and texts are templates, too."""
+    dag.render_template_as_native_obj = native
+    metadata = MappingProxyType({"{{ 'k' }}": "{{ 1 + 1 }}", "tier": Tier.GOLD})
+    more = OrderedDict({"{{ 'unit' }}_label": Tier.GOLD})
+    with dag:
+        StripeCreateProductOperator(
+            task_id="act", name=Tier.GOLD, metadata=metadata, parameters=more
+        )
+    assert Run(dag, NOW).go().state() == "success"
+    form = dict(posts(stripe)[0].form)
+    assert form == {
+        "name": "gold",
+        "metadata[k]": "2",
+        "metadata[tier]": "gold",
+        "unit_label": "gold",
+    }
+
+
+def test_results_of_mapped_tasks_are_lists(dag: DAG, stripe: FakeStripe) -> None:
+    """This is how Airflow collects them."""
+    with dag:
+
+        @task
+        def url(number: int) -> str:
+            return f"https://a.example/{number}"
+
+        urls = url.expand(number=[1, 2])
+        StripeCreateProductOperator(task_id="act", name="Mug", images=urls)
+        StripeApiOperator(
+            task_id="more",
+            method="POST",
+            path="/v1/customers",
+            parameters={"preferred_locales": urls.map(lambda it: it[-1])},
+        )
+    assert Run(dag, NOW).go().state() == "success"
+    forms = [dict(call.form) for call in posts(stripe)]
+    assert {
+        "name": "Mug",
+        "images[0]": "https://a.example/1",
+        "images[1]": "https://a.example/2",
+    } in forms
+    assert {"preferred_locales[0]": "1", "preferred_locales[1]": "2"} in forms
+
+
+def test_a_long_name_names_a_mapped_task_as_far_as_airflow_s_column_goes(
+    dag: DAG, stripe: FakeStripe
+) -> None:
+    """250 characters."""
+    with dag:
+        StripeCreateProductOperator.partial(task_id="act").expand(name=["x" * 300])
+    assert Run(dag, NOW).go().names("act") == ["x" * 250]
+
+
+def test_half_of_a_character_is_refused(dag: DAG, stripe: FakeStripe) -> None:
+    """Airflow itself could not keep the rendered field."""
+    with dag:
+        StripeCreateCustomerOperator(task_id="act", parameters={"email": "{{ '\ud800' }}"})
+    (error,) = Run(dag, NOW).go().errors
+    assert "half of a character" in str(error)
+    assert stripe.calls == []

@@ -90,7 +90,7 @@ def test_everything_that_is_there_is_listed() -> None:
         for kind in ("hooks", "operators", "sensors", "triggers")
         for entry in INFO[kind]
         for module in entry["python-modules"]
-    }
+    } | {entry["python-module"] for entry in INFO["transfers"]}
     package = airflow_provider_stripe_lite.__name__
     public = [
         importlib.import_module(f"{package}.{path.name.removesuffix('.py')}")

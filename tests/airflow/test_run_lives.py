@@ -51,6 +51,8 @@ class Life:
         self.chance = chance = random.Random(seed)
         self.stripe, self.clock, self.dag_id = stripe, clock, dag_id
         self.story: list[str] = []
+        # What runs had delivered for good before they were cleared.
+        self.before: dict[str, set[str]] = {}
         self.accounts = list(ACCOUNTS) if seed % 3 == 2 else []
         self.dates = chance.random() < 0.6
         self.arguments: dict[str, Any] = {
@@ -99,8 +101,8 @@ class Life:
         return {name for names in found for name in names}
 
     def delivered(self) -> Counter[str]:
-        """Return how often each object is in the rows of a task that has succeeded."""
-        return Counter(name for run in self.overlap.runs for name in rows(run))
+        """Return in how many runs each object is, or was, of a task that has succeeded."""
+        return Counter(name for run in self.overlap.runs for name in self._of(run))
 
     def start(self) -> None:
         """Make a run, most of them with a date."""
@@ -144,20 +146,21 @@ class Life:
         """Clear a run: a success only where a later poll has seen it."""
         if run := self._lawful():
             self.story.append(f"{run.run_id} is cleared")
+            self.before[run.run_id] = self._of(run)
             run.clear("new")
 
     def delete(self) -> None:
         """Delete a run, and what it has delivered, which nobody misses then."""
         if run := self._lawful():
             self.story.append(f"{run.run_id} is deleted")
-            self._forget(rows(run))
+            self._forget(self._of(run))
             self.overlap.runs.remove(run)
             run.delete()
 
     def gone(self) -> None:
         """Delete a customer."""
         if held := sorted(self.held()):
-            self._forget([self.chance.choice(held)])
+            self._forget({self.chance.choice(held)})
 
     def change(self) -> None:
         """Change the order and the length of what a mapped sensor expands over."""
@@ -166,19 +169,37 @@ class Life:
             self.story.append(f"the list is {self.accounts}")
             self.overlap.change(self.dag())
 
-    def _forget(self, names: list[str]) -> None:
-        for account in ACCOUNTS:
-            for name in {*names} & {*self.stripe.ids("customer", account=account)}:
-                self.stripe.delete(name, account=account)
-
-    def _lawful(self) -> Run | None:
-        """Return a run that may be cleared or deleted: see docs/guarantees.md."""
-        alive = {one.dag_run.run_id for one in self.overlap.tries}
+    def _seen(self) -> set[tuple[str, int]]:
+        """Return the tasks of which a poll has seen that they have succeeded."""
         with create_session() as session:
             mine = Variable.key.startswith(f"stripe_cursor.{self.dag_id}.", autoescape=True)
             found = [row.val or "" for row in session.scalars(select(Variable).where(mine))]
         claims = [claim for text in found for claim in json.loads(text)["claims"]]
-        seen = {(claim["run_id"], claim["map_index"]) for claim in claims if claim["done"]}
+        return {(claim["run_id"], claim["map_index"]) for claim in claims if claim["done"]}
+
+    def _of(self, run: Run) -> set[str]:
+        """Return what a run has delivered; a poll has seen it before a success was cleared.
+
+        Airflow removes a mapped task, also one that has succeeded, where the list has got shorter.
+        """
+        seen = self._seen()
+        good = [
+            index
+            for index, state in run.states("new").items()
+            if state == "success" or (state == "removed" and (run.run_id, index) in seen)
+        ]
+        rows = [name for index in good for name in ids(run.xcom("new", map_index=index))]
+        assert len(rows) == len({*rows}), rows
+        return self.before.get(run.run_id, set()) | {*rows}
+
+    def _forget(self, names: set[str]) -> None:
+        for account in ACCOUNTS:
+            for name in names & {*self.stripe.ids("customer", account=account)}:
+                self.stripe.delete(name, account=account)
+
+    def _lawful(self) -> Run | None:
+        """Return a run that may be cleared or deleted: see docs/guarantees.md."""
+        alive, seen = {one.dag_run.run_id for one in self.overlap.tries}, self._seen()
         fit = [
             run
             for run in self.overlap.runs
@@ -189,12 +210,6 @@ class Life:
             )
         ]
         return self.chance.choice(fit) if fit else None
-
-
-def rows(run: Run) -> list[str]:
-    """Return the ids that the run's sensor has delivered."""
-    good = [index for index, state in run.states("new").items() if state == "success"]
-    return [name for index in good for name in ids(run.xcom("new", map_index=index))]
 
 
 @pytest.mark.parametrize("seed", range(LIVES))

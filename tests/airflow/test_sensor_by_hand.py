@@ -231,3 +231,44 @@ def test_a_shadow_is_named_and_helps_when_it_goes(
         delivered += ids(run.xcom("new"))
     delivered += ids(Run(dag, NOW + 4).go().xcom("new"))
     assert delivered == made
+
+
+def test_a_shadow_that_is_no_cursor_is_named(
+    dag: DAG, stripe: FakeStripe, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start that is written into the Variable is hidden, too; removed, it counts."""
+    new_customers(dag)
+    name = f"AIRFLOW_VAR_{stream(dag).upper()}"
+    monkeypatch.setenv(name, "old text")
+    red, made = filled(dag, stripe, clock)
+    assert f"If that changes nothing, an environment variable {name} or" in str(red.errors[0])
+    set_variable(stream(dag), START)
+    monkeypatch.delenv(name)
+    assert ids(Run(dag, NOW + 1).go().xcom("new")) == made
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        *[("run_id", ["a"]), ("run_id", None), ("map_index", {}), ("map_index", "0")],
+        *[("window.created_gte", 5), ("window.created_lt", "soon"), ("window.created_lt", None)],
+        *[("window", None), ("window", []), ("run_after", 5)],
+    ],
+)
+def test_a_claim_that_somebody_has_broken_is_refused(
+    dag: DAG, stripe: FakeStripe, clock: Clock, place: str, value: Any
+) -> None:
+    """In one sentence, and not where its run is cleared, perhaps a week later."""
+    new_customers(dag)
+    filled(dag, stripe, clock)
+    held = variable(stream(dag))
+    within = held["claims"][0]
+    *outer, last = place.split(".")
+    for name in outer:
+        within = within[name]
+    within[last] = value
+    set_variable(stream(dag), held)
+    red, _ = filled(dag, stripe, clock, 1)
+    (error,) = red.errors
+    assert isinstance(error, StripeInputError)
+    assert "holds no cursor of this version" in str(error)

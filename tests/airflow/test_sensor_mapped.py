@@ -9,11 +9,15 @@ import pytest
 from airflow.sdk import DAG, task, task_group
 
 from airflow_provider_stripe_lite.errors import StripeInputError
-from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
+from airflow_provider_stripe_lite.sensors import (
+    StripeEventSensor,
+    StripeNewCustomerSensor,
+    StripeNewObjectSensor,
+)
 from airflow_provider_stripe_lite.testing import FakeStripe
-from tests.airflow.streams import stream
+from tests.airflow.streams import Asked, stream
 from tests.conftest import SetConnection
-from tests.harness import ONCE, Run, delete_variable, ids, set_variable, variable
+from tests.harness import ONCE, Run, delete_variable, ids, register, set_variable, variable
 from tests.helpers import NOW, Clock
 
 # What is new is waited for by the next run, so that no run of these is red.
@@ -139,10 +143,10 @@ def test_an_account_twice_in_one_list_gives_each_object_once(
 def test_a_mapped_sensor_goes_on_from_its_xcoms(
     dag: DAG, stripe: FakeStripe, clock: Clock, variable_of: str | None
 ) -> None:
-    """Where the Variables are gone, each stream finds its own XCom among those of all indexes."""
+    """Where the Variables are gone, each stream finds its own XCom, under whatever index it is."""
     name = variable_of and f"{dag.dag_id}.{variable_of}"
     made: list[list[str]] = []
-    for number, order in enumerate(("ab", "ab", "abc")):
+    for number, order in enumerate(("ab", "ab", "abc", "bca")):
         made = [
             stripe.add_many("customer", 2, created=int(clock.now), account=f"acct_{account}")
             for account in order
@@ -205,3 +209,59 @@ def test_a_sensor_in_a_mapped_group_is_mapped(dag: DAG, stripe: FakeStripe, cloc
         run = Run(dag, NOW + number).go()
         found = [ids(run.xcom("shop.new", map_index=index)) for index in (0, 1)]
         assert found == made
+
+
+@pytest.mark.parametrize(
+    ("sensor", "name", "values"),
+    [
+        (StripeEventSensor, "types", [["charge.failed"], ["payout.paid"]]),
+        (StripeNewObjectSensor, "feed", ["customer", "charge"]),
+    ],
+)
+def test_each_feed_and_each_list_of_types_needs_a_name_of_its_own(
+    dag: DAG, stripe: FakeStripe, clock: Clock, sensor: Any, name: str, values: list[Any]
+) -> None:
+    """One document would go past what only the other one reads: that is refused, and mended."""
+    with dag:
+        sensor.partial(**SOFT).expand(**{name: values})
+    red = Run(dag, NOW).go()
+    (error,) = red.errors
+    assert isinstance(error, StripeInputError)
+    assert "give each feed and each list of types a cursor_variable of its own" in str(error)
+    kept = [{name: value, "cursor_variable": f"{dag.dag_id}.{n}"} for n, value in enumerate(values)]
+    with DAG(dag.dag_id, schedule=None) as changed:
+        sensor.partial(**SOFT).expand_kwargs(kept)
+    assert not Run(changed, NOW + 1).go().errors
+    made = []
+    clock.now += 100
+    for value in values:
+        kind = "event" if name == "types" else value
+        more = {"type": value[0]} if name == "types" else {}
+        made.append([stripe.add(kind, created=int(clock.now), **more)])
+    clock.now += 100
+    assert rows(Run(changed, NOW + 2).go(), 2) == made
+
+
+def test_the_first_run_of_many_accounts_asks_little(
+    dag: DAG, stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No index asks for each other index's XComs where there is no earlier run."""
+    asked = Asked(monkeypatch)
+    Run(mapped(dag, accounts(*map(str, range(8)))), NOW).go()
+    assert len(asked.messages) < 8 * 25
+
+
+def test_an_account_of_a_mapped_group_keeps_no_other_one_out(database: None) -> None:
+    """Airflow counts all indexes of the task, also those that are deferred."""
+    with DAG("groups", schedule=None) as dag:
+
+        @task_group
+        def shop(account: Any) -> None:
+            StripeNewCustomerSensor(task_id="usual", stripe_account=account)
+            StripeNewCustomerSensor(
+                task_id="three", stripe_account=account, max_active_tis_per_dag=3
+            )
+
+        shop.expand(account=["acct_a", "acct_b"])
+    limits = {name: task.max_active_tis_per_dag for name, task in register(dag).task_dict.items()}
+    assert limits == {"shop.usual": None, "shop.three": 3}

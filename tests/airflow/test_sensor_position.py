@@ -65,12 +65,14 @@ def test_an_event_stream_that_has_not_looked_for_30_days_is_refused(
 def test_a_first_run_that_would_begin_too_early_says_what_helps(
     dag: DAG, stripe: FakeStripe, clock: Clock
 ) -> None:
-    """The cursor has begun, so another `start_from` in the DAG file would change nothing."""
+    """Another `start_from` in the DAG file: no cursor has begun."""
     events(dag, start_from=datetime.fromtimestamp(NOW - 31 * DAY, UTC))
     made = stripe.add("event", created=NOW, type="charge.failed")
     clock.now += 100
-    refused(Run(dag, NOW).go(), dag, "more than 30 days back")
-    set_variable(stream(dag), {"start_from": "2026-02-01"})
+    (error,) = Run(dag, NOW).go().errors
+    assert "start_from must not lie more than 30 days back" in str(error)
+    assert variable(stream(dag)) is None
+    dag.get_task("new").start_from = "2026-02-01"
     assert ids(Run(dag, NOW + 1).go().xcom("new")) == [made]
 
 

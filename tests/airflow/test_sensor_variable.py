@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -14,9 +15,11 @@ from airflow.sdk import DAG
 from airflow_provider_stripe_lite._runs import Runs
 from airflow_provider_stripe_lite.core.window import Window
 from airflow_provider_stripe_lite.errors import StripeInputError
+from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
 from airflow_provider_stripe_lite.testing import FakeStripe
 from tests.airflow.streams import new_customers, remade, stream
-from tests.harness import Run, ids, variable
+from tests.conftest import SetConnection
+from tests.harness import ONCE, Run, ids, variable
 from tests.helpers import NOW, Clock
 
 WORDS = sorted(DEFAULT_SENSITIVE_FIELDS)
@@ -33,7 +36,7 @@ def key(
 ) -> str:
     """Return the Variable of a sensor of this DAG."""
     ti = SimpleNamespace(
-        dag_id=dag_id, task_id=task_id, run_id="run", map_index=map_index, max_tries=0
+        dag_id=dag_id, task_id=task_id, run_id="run", map_index=map_index, max_tries=0, try_number=1
     )
     run = SimpleNamespace(run_after=datetime.fromtimestamp(NOW, UTC))
     context: Any = {"ti": ti, "dag_run": run, "task": SimpleNamespace(retries=0)}
@@ -148,3 +151,47 @@ def keys(value: Any) -> Iterator[str]:
     if isinstance(value, dict | list):
         for one in inner:
             yield from keys(one)
+
+
+@pytest.mark.parametrize("conn_id", ["SHOP#1", "a/../b", "a//b", "a\\b", "shop:1", "shop!(1)"])
+def test_two_connections_have_two_variables_as_airflow_finds_them(conn_id: str) -> None:
+    """Airflow puts a name into a URL as it is: what stands behind a "#" would be cut off."""
+    name = key("charges", conn_id=conn_id, map_index=0)
+    assert re.fullmatch(r"stripe_cursor\.[\w.:-]+", name)
+    assert name != key("charges", conn_id=f"{conn_id}1", map_index=0)
+
+
+def test_a_connection_with_a_hash_in_its_name_is_a_stream(
+    dag: DAG, stripe: FakeStripe, clock: Clock, set_connection: SetConnection
+) -> None:
+    """In a living Airflow each of the two has its own objects, run after run."""
+    for name in "ab":
+        set_connection(f"SHOP#{name}", extra={"stripe_account": f"acct_{name}"})
+    with dag:
+        StripeNewCustomerSensor.partial(task_id="new", soft_fail=True, **ONCE).expand(
+            stripe_conn_id=["SHOP#a", "SHOP#b"]
+        )
+    for number in range(2):
+        made = [stripe.add("customer", created=int(clock.now), account=f"acct_{n}") for n in "ab"]
+        clock.now += 100
+        run = Run(dag, NOW + number).go()
+        assert [ids(run.xcom("new", map_index=index)) for index in (0, 1)] == [[n] for n in made]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("kept#a", "kept?b=1", "kept%23x", "kept/a/../b", "kept/", "/kept", "kept//x", "keys"),
+        *("käpt", "kept\n", " kept", "kept ", ".", "../x", "kept\\x"),
+    ],
+)
+def test_a_name_that_airflow_would_not_find_again_is_refused(name: str) -> None:
+    """The sentence says which characters do."""
+    with pytest.raises(StripeInputError, match=r"^cursor_variable must not be .* Use letters"):
+        key("charges", name=name)
+
+
+@pytest.mark.parametrize("name", ["kept", "a kept one", "team/kept", "kept.v2:x@y-z", "..kept"])
+def test_other_names_are_the_author_s(name: str) -> None:
+    """They stay as they are."""
+    assert key("charges", name=name) == name

@@ -25,6 +25,8 @@ class Stream:
     """The list of one account, and the Variable that says how far it was read.
 
     :ivar start: the second where the first run began, once no other first run can change it.
+    :ivar begins: the second where the document began that each text goes on from: of two first runs
+        that write at once, the one whose document stays counts.
     """
 
     def __init__(self, world: World, number: int) -> None:
@@ -35,6 +37,7 @@ class Stream:
         self.dead: set[int] = set()
         self.text: str | None = None
         self.start: int | None = None
+        self.begins: dict[str | None, int] = {}
         self._begun, self._unsettled = 0, set[int]()
 
     @property
@@ -94,12 +97,13 @@ class Stream:
     def write(self, text: str, begun: int | None = None) -> None:
         """Take a write.
 
-        :param begun: where a writer that has found nothing there begins.
+        :param begun: where the document began that the text goes on from.
         """
         self.settle()
         before = {_owner(claim): claim["window"] for claim in self.claims}
         self.text, self._unsettled = text, set(self.world.underway)
-        self._begun = self._begun if begun is None else begun
+        if begun is not None:
+            self._begun = self.begins[text] = begun
         claims = self.claims
         self.world.log.append((self.number, claims))
         now = {_owner(claim): claim["window"] for claim in claims}

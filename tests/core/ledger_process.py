@@ -187,7 +187,7 @@ class Runs:
         Its answer is lost, or it lands later than that, or Airflow sends it again.
         """
         process, stream = self._process, self._stream
-        begun = process.begun if self._known is None else None
+        begun = process.begun if self._known is None else stream.begins.get(self._known)
         fault = process.call("write", "lost", "late", "again")
         way = process.enter_way()
         if fault == "late":
@@ -228,7 +228,7 @@ class Runs:
         return self._world.task(run_id, map_index).xcom
 
     def cursors(self) -> list[Any]:
-        """Pull the newest XCom up to this run, and that of the newest success, of each index."""
+        """Pull the newest XCom up to this run, and those of the newest successes, of each index."""
         self._process.call("cursors")
         found, mine = [], self._process.task.run.after
         tasks = [task for task in self._world.tasks if task.xcom]
@@ -236,7 +236,9 @@ class Runs:
             same = [task for task in tasks if task.index == index]
             before = [task for task in same if task.run.after <= mine]
             done = [task for task in same if task.state == "success"]
-            found += [max(some, key=lambda t: t.run.after).xcom for some in (before, done) if some]
+            earlier = [task for task in done if task.run.after < mine]
+            some = filter(None, (before, done, earlier))
+            found += [max(tasks, key=lambda task: task.run.after).xcom for tasks in some]
         return found
 
     def has_succeeded(self) -> bool:

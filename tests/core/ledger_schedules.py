@@ -17,6 +17,9 @@ __all__ = [
     "again",
     "begin",
     "document",
+    "elsewhere",
+    "go_before",
+    "judging",
     "put",
     "refusal",
     "rest",
@@ -80,6 +83,33 @@ def again(world: World, process: Process) -> Process:
     """Clear a run, and let it go on until it is over or waits."""
     world.clear(process.task)
     return world.go(world.start(process.task))
+
+
+def judging(world: World, call: str) -> Process:
+    """Let a new run of the first list judge the claims, until it stands before a call."""
+    poller = started(world, 1)[0]
+    steps(world, poller, 1)
+    go_before(world, poller, call)
+    return poller
+
+
+def go_before(world: World, process: Process, call: str) -> None:
+    """Let a process go on until it stands before a call, if it comes to one."""
+    while process.at != call and world.step(process):
+        pass
+
+
+def elsewhere(world: World) -> tuple[Process, Process]:
+    """Return a try that has died with its claim, and the next one, which has another list."""
+    one, other = world.streams
+    owner = started(world, 1)[0]
+    world.kill(world.go(owner, "push"))
+    world.order = [other, one]
+    other.add(1)
+    world.now += 100
+    again = world.start(owner.task)
+    assert again
+    return owner, again
 
 
 def document(world: World) -> dict[str, Any]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import IntEnum, StrEnum
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -13,18 +17,32 @@ from airflow_provider_stripe_lite.core.arguments import (
     UPDATE_CUSTOMER,
     UPDATE_PRODUCT,
     Action,
-    object_id,
+    update_of,
 )
+from airflow_provider_stripe_lite.core.values import object_id
 
 ACACIA = "2025-02-24.acacia"
 CREATE = {"customer": CREATE_CUSTOMER, "product": CREATE_PRODUCT}
 UPDATE = {"customer": UPDATE_CUSTOMER, "product": UPDATE_PRODUCT}
 
 
+class Tier(StrEnum):
+    """As people write them."""
+
+    GOLD = "gold"
+
+
+class Year(IntEnum):
+    """Numbers, too."""
+
+    NOW = 2024
+
+
 def sent(action: Action, version: str, usual: dict[str, Any], given: dict[str, Any]) -> Any:
-    """Return the parameters of a request, without those that only the action itself requires."""
-    parameters = action.request(usual | given, version).parameters
-    return {name: value for name, value in parameters.items() if name in given or name != "name"}
+    """Return what the arguments set, without what only the action itself requires."""
+    parameters = action.call(usual | given, {"a": "b"}, version).parameters
+    own = {name: value for name, value in parameters.items() if name in given or name != "name"}
+    return {name: value for name, value in own.items() if name != "a"}
 
 
 def created(kind: str, version: str = ACACIA, **given: Any) -> dict[str, Any]:
@@ -48,7 +66,7 @@ def updated(kind: str, version: str = ACACIA, **given: Any) -> dict[str, Any]:
             "/v1/products/a%20b%3F%23%25",
         ),
         (GET_CUSTOMER, {"customer_id": "cus_1"}, "GET", "/v1/customers/cus_1"),
-        (CREATE_CUSTOMER, {}, "POST", "/v1/customers"),
+        (CREATE_CUSTOMER, {"description": "d"}, "POST", "/v1/customers"),
         (
             UPDATE_CUSTOMER,
             {"customer_id": "cus_1", "description": "d"},
@@ -57,15 +75,15 @@ def updated(kind: str, version: str = ACACIA, **given: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_an_action_knows_its_request(
+def test_an_action_knows_its_call(
     action: Action, given: dict[str, Any], method: str, path: str
 ) -> None:
-    """The method, the path with the id as one segment, and what the answer is."""
-    request = action.request(given, ACACIA)
-    assert (request.method, request.path) == (method, path)
-    assert (request.verb, request.resource) == (action.verb, action.resource)
+    """The method, and the path with the id as one segment."""
+    call = action.call(given, None, ACACIA)
+    assert (call.method, call.path) == (method, path)
+    assert call.is_update == (action.verb == "update")
     if method == "GET":
-        assert request.parameters == {}
+        assert call.parameters == {}
 
 
 def test_the_arguments_of_an_action_are_those_of_its_records() -> None:
@@ -77,13 +95,6 @@ def test_the_arguments_of_an_action_are_those_of_its_records() -> None:
     }
     product = ("product_id", "name", "active", "caption", "description", "images", "shippable")
     assert CREATE_PRODUCT.arguments == UPDATE_PRODUCT.arguments == (*product, "url", "metadata")
-
-
-def test_what_was_created_can_be_read() -> None:
-    """By the id that Stripe answered."""
-    request = CREATE_PRODUCT.read("prod/1")
-    assert (request.method, request.path) == ("GET", "/v1/products/prod%2F1")
-    assert request.parameters == {}
 
 
 def test_nothing_is_sent_for_what_was_not_given() -> None:
@@ -155,12 +166,21 @@ def test_an_empty_mapping_changes_no_metadata() -> None:
         "https://a,https://b",
         "https://a\nhttps://b",
         " https://a , https://b ",
+        "https://a https://b",
+        "['https://a', 'https://b']",
+        '["https://a", "https://b"]',
         "https://a\r\nhttps://b\r\n",
     ],
 )
 def test_images_are_a_list_or_a_text(images: Any) -> None:
-    """One URL for each line or comma; a template often renders to text."""
+    """A template often renders to text: of one URL for each line or comma, or of a list."""
     assert created("product", images=images) == {"images": ["https://a", "https://b"]}
+
+
+def test_a_comma_in_a_url_parts_nothing() -> None:
+    """Only where a new one begins."""
+    urls = "https://a/w=1,h=2.png,https://b/x,y"
+    assert created("product", images=urls) == {"images": ["https://a/w=1,h=2.png", "https://b/x,y"]}
 
 
 def test_eight_images_are_allowed() -> None:
@@ -178,11 +198,59 @@ def test_a_flag_may_be_what_a_template_renders(value: Any, flag: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(5, "5"), (1.5, "1.5"), (True, "true"), (False, "false"), ("x", "x")]
+    ("value", "text"),
+    [
+        *[(5, "5"), (1.5, "1.5"), (True, "true"), (False, "false"), ("x", "x"), ("1.10", "1.10")],
+        *[(1e16, "10000000000000000"), (Decimal("1E-7"), "0.0000001"), (Tier.GOLD, "gold")],
+        *[(date(2026, 2, 1), "2026-02-01"), (UUID(int=5), f"{UUID(int=5)}"), (10**9, "1000000000")],
+        (datetime(2026, 2, 1, 3, tzinfo=UTC), "2026-02-01T03:00:00+00:00"),
+    ],
 )
 def test_metadata_values_are_text(value: Any, text: str) -> None:
-    """Numbers and flags are turned into it as Stripe would show them."""
+    """Numbers, flags, dates and members of an Enum are turned into it."""
     assert created("customer", metadata={"a": value}) == {"metadata": {"a": text}}
+
+
+@pytest.mark.parametrize("text", ["{'a': 'b'}", '{"a": "b"}', ' {"a": "b"}\n'])
+def test_metadata_may_be_a_mapping_in_text(text: str) -> None:
+    """So a template renders one."""
+    assert created("customer", metadata=text) == {"metadata": {"a": "b"}}
+    assert updated("customer", description="d", metadata="{}") == {"description": "d"}
+
+
+@pytest.mark.parametrize("value", [2024, Decimal(2024), Year.NOW])
+def test_a_number_may_stand_for_its_text(value: Any) -> None:
+    """A native template renders one."""
+    assert created("product", name=value, product_id=value) == {"name": "2024", "id": "2024"}
+
+
+@pytest.mark.parametrize("name", ["product_id", "active", "shippable", "caption", "images", "url"])
+def test_an_empty_text_is_not_given(name: str) -> None:
+    """So a template leaves an argument out."""
+    assert created("product", **{name: ""}) == {}
+    if name in ("active", "shippable"):
+        assert updated("product", **{name: ""}) == {}
+
+
+def test_parameters_are_added_to_what_the_arguments_say() -> None:
+    """Nested as Stripe documents them."""
+    more = {"address": {"city": "Bern"}, "preferred_locales": ["de"]}
+    call = CREATE_CUSTOMER.call({"description": "d"}, more, ACACIA)
+    assert call.parameters == {"description": "d"} | more
+    call = CREATE_CUSTOMER.call({}, str(more), ACACIA)
+    assert call.parameters == more
+
+
+def test_an_update_of_a_create_leaves_out_what_no_update_takes() -> None:
+    """And names it."""
+    price = {"currency": "eur", "unit_amount": 1900}
+    more = {"default_price_data": price, "unit_label": "seat", "default_price_data[recurring]": "x"}
+    call, left_out = update_of({"product_id": "mug", "name": "Mug"}, more, ACACIA)
+    assert (call.path, call.parameters) == (
+        "/v1/products/mug",
+        {"name": "Mug", "unit_label": "seat"},
+    )
+    assert left_out == ["default_price_data", "default_price_data[recurring]"]
 
 
 @pytest.mark.parametrize("version", ["2017-02-14", "2019-10-08", "2020-08-27"])
@@ -223,7 +291,10 @@ def test_text_goes_out_as_it_is(text: str) -> None:
     assert created("customer", description=text) == {"description": text}
 
 
-@pytest.mark.parametrize("value", ["cus_1", "my product", "a" * 255, "100%", "a?b#c&d", "..."])
+@pytest.mark.parametrize(
+    "value",
+    ["cus_1", "my product", "a" * 255, "100%", "a?b#c&d", "...", "SKU/2024/01", "prod_ü", "a\\b"],
+)
 def test_an_id_that_stays_one_segment_is_accepted(value: str) -> None:
     """Product ids are chosen by people."""
     assert object_id("product_id", value) == value

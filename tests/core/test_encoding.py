@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_stripe_lite.core.arguments import UPDATE_CUSTOMER, UPDATE_PRODUCT
+from airflow_provider_stripe_lite.core.calls import own_path
 from airflow_provider_stripe_lite.core.client import StripeClient, encode
 from airflow_provider_stripe_lite.errors import StripeInputError
 from airflow_provider_stripe_lite.testing import FakeStripe
@@ -23,9 +23,9 @@ from tests.helpers import NOW
 def test_a_path_segment_cannot_change_the_path(fake: FakeStripe, client: StripeClient) -> None:
     """Whatever an id holds, it stays one segment."""
     fake.add("product", id="a b/c?d#e%2F..")
-    body = client.get(UPDATE_PRODUCT.read("a b/c?d#e%2F..").path).body
+    body = client.get(own_path("/v1/products", "a b/c?d#e%2F..")).body
     assert body["id"] == "a b/c?d#e%2F.."
-    assert UPDATE_CUSTOMER.read("../charges").path == "/v1/customers/..%2Fcharges"
+    assert own_path("/v1/customers", "../charges") == "/v1/customers/..%2Fcharges"
 
 
 @pytest.mark.parametrize(

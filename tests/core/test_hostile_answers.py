@@ -18,8 +18,10 @@ from airflow_provider_stripe_lite.core.arguments import (
     UPDATE_CUSTOMER,
 )
 from airflow_provider_stripe_lite.core.client import StripeClient
+from airflow_provider_stripe_lite.core.keys import ApiKey
 from airflow_provider_stripe_lite.errors import (
     StripeConnectionError,
+    StripeError,
     StripeNotFoundError,
     StripePermissionError,
     StripeServerError,
@@ -199,7 +201,7 @@ def test_an_action_whose_answer_has_no_id_can_be_repeated_safely(body: bytes) ->
     """The sentence gives the idempotency key with which that is so."""
     given = {"description": "d", "customer_id": "cus_1"}
     create, update, get = (
-        action.request(given, VERSION)
+        action.call(given, None, VERSION)
         for action in (CREATE_CUSTOMER, UPDATE_CUSTOMER, GET_CUSTOMER)
     )
     safe = "can be repeated safely with the same idempotency key, k."
@@ -208,10 +210,10 @@ def test_an_action_whose_answer_has_no_id_can_be_repeated_safely(body: bytes) ->
         return lambda client: StripeClient.send(client, made, key)
 
     with Hostile(replies(answer(body))) as url:
-        for made, words in ((create, f"; the create {safe}"), (update, f"; the update {safe}")):
+        for made in (create, update):
             error = refusal(url, send(made, "k"))
             assert "with an object without an id" in str(error)
-            assert str(error).endswith(words)
+            assert str(error).endswith(f"; it {safe}")
             assert error.retryable
         assert "idempotency" not in str(refusal(url, send(get, None)))
         assert len(str(refusal(url, send(create, None))).rpartition("key, ")[2]) == len(
@@ -256,6 +258,19 @@ def test_a_read_is_tried_again_whatever_a_header_says() -> None:
         assert (type(error), error.retryable, server.connections) == (StripeServerError, True, 2)
         assert not refusal(url, lambda client: client.post("/v1/customers", {})).retryable
     assert server.connections == 3
+
+
+@pytest.mark.parametrize("status", [200, 400, 502])
+def test_a_key_of_no_known_shape_that_comes_back_is_not_shown(status: int) -> None:
+    """It is found by itself."""
+    key = "a-key-of-a-gateway-0123456789"
+    error = {"type": "invalid_request_error", "message": f"Bad key {key}", "code": key}
+    with Hostile(replies(answer(json.dumps({"error": error}).encode(), status=status))) as url:
+        client = client_for(url, api_key=ApiKey(key), tries=1)
+        with pytest.raises(StripeError) as caught:
+            client.get("/v1/balance")
+    assert "Bad key ***" in str(caught.value)
+    assert key not in repr(vars(caught.value))
 
 
 def test_an_endless_message_is_cut_before_it_is_searched() -> None:

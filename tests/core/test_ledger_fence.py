@@ -12,7 +12,7 @@ from airflow_provider_stripe_lite import _document
 from airflow_provider_stripe_lite._cursor import Ledger
 from tests.core.ledger_lives import drain, live
 from tests.core.ledger_process import Process, Runs
-from tests.core.ledger_schedules import add, rest, started, used
+from tests.core.ledger_schedules import add, elsewhere, rest, started, used
 from tests.core.ledger_world import World
 
 # So many lives are tried until one goes wrong; one in twenty does.
@@ -82,13 +82,8 @@ def cleared_when_forgotten(world: World) -> None:
 
 def moved(world: World) -> None:
     """A mapped task has succeeded with another stream than that of its first try."""
-    one, other = world.streams
-    owner = started(world, 1)[0]
-    world.kill(world.go(owner, "push"))
-    world.order = [other, one]
-    other.add(1)
-    world.now += 100
-    rest(world, *[again for again in [world.start(owner.task)] if again])
+    _, again = elsewhere(world)
+    rest(world, again)
 
 
 def lied_to(world: World) -> None:

@@ -7,7 +7,16 @@ from itertools import permutations, product
 import pytest
 
 from tests.core.ledger_lives import drain
-from tests.core.ledger_schedules import add, rest, started, steps, used
+from tests.core.ledger_schedules import (
+    add,
+    elsewhere,
+    go_before,
+    judging,
+    rest,
+    started,
+    steps,
+    used,
+)
 from tests.core.ledger_world import START, World, clock_of
 
 # No try makes more calls, as long as nobody disturbs it.
@@ -188,8 +197,7 @@ def test_a_mapped_task_that_ends_while_it_is_judged(call: str) -> None:
         world.now += 10
         world.go(owner, "push")
         steps(world, poller, 1)
-        while poller.at != call and world.step(poller):
-            pass
+        go_before(world, poller, call)
         rest(world, owner)
         rest(world, poller)
         assert (owner.rows, poller.rows) == ([0, 1], None)
@@ -201,21 +209,32 @@ def test_a_mapped_task_that_has_delivered_another_window(call: str) -> None:
     """Its success says nothing about the window that an earlier try has claimed elsewhere."""
     with used(2) as world:
         one, other = world.streams
-        owner = started(world, 1)[0]
-        world.kill(world.go(owner, "push"))
-        world.order = [other, one]
-        other.add(1)
-        world.now += 100
-        again = world.start(owner.task)
-        assert again
+        _, again = elsewhere(world)
         world.go(again, "push")
         world.order = [one, other]
-        poller = started(world, 1)[0]
-        steps(world, poller, 1)
-        while poller.at != call and world.step(poller):
-            pass
+        poller = judging(world, call)
         rest(world, again)
         rest(world, poller)
         assert again.rows == [0]
         check(world)
         assert [task.rows.get(one) for task in world.tasks].count([0, 1]) == 1
+
+
+@pytest.mark.parametrize("call", ["states", "pushed", "is_running"])
+def test_a_mapped_task_that_is_cleared_while_it_is_judged(call: str) -> None:
+    """Where it starts again its XCom goes away, and its success says nothing any more."""
+    with used(2) as world:
+        one, other = world.streams
+        owner, again = elsewhere(world)
+        world.go(again)
+        world.order = [one, other]
+        poller = judging(world, call)
+        world.order = [other, one]
+        world.clear(owner.task)
+        last = world.start(owner.task)
+        assert last
+        steps(world, last, 2)
+        world.order = [one, other]
+        rest(world, poller)
+        rest(world, last)
+        check(world)

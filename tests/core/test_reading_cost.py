@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_stripe_lite.core import old_end
 from airflow_provider_stripe_lite.core.client import StripeClient
 from airflow_provider_stripe_lite.core.lists import feed_named, list_named
 from airflow_provider_stripe_lite.core.reading import poll, poll_window, read_list
@@ -148,29 +149,53 @@ def test_a_beginning_with_five_thousand_objects_in_one_second_is_found_too(
     assert ids(batch) == [f"re_{index:024}" for index in range(5_000, 5_090)]
 
 
-@pytest.mark.parametrize("size", [0, 1, 99, 100, 101, 250, 1_000, 3_000])
+@pytest.mark.parametrize("older", [0, 1, 3, 4, 120])
+@pytest.mark.parametrize("size", [0, 1, 97, 99, 100, 101, 250, 1_000, 3_000])
 def test_a_range_costs_one_call_more_than_its_pages(
-    fake: FakeStripe, client: StripeClient, size: int
+    fake: FakeStripe, client: StripeClient, size: int, older: int
 ) -> None:
-    """Oldest first, and nothing of what lies before and behind it."""
-    fake.add_many("customer", 120, created=NOW - 6_001)
+    """Oldest first, and nothing of what lies before and behind it; an empty one, one call more."""
+    fake.add_many("customer", older, created=NOW - 7_000, spread=900)
     made = fake.add_many("customer", size, created=NOW - 6_000, spread=5_000)
     fake.add_many("customer", 450, created=NOW - 1_000, spread=900)
     resource, is_feed = list_named("customer")
     fake.calls.clear()
     read = read_list(client, resource, is_feed=is_feed, first=NOW - 6_000, end=NOW - 1_000)
     assert names(read) == made
-    assert len(fake.calls) <= max(1, -(-size // 100)) + 1
+    # That what is empty is no page cursor that has just gone takes another call.
+    assert len(fake.calls) <= (-(-size // 100) or 2) + 1
 
 
-@pytest.mark.parametrize("size", [0, 99, 250, 1_000, 3_000])
-@pytest.mark.parametrize("first", [NOW - 6_000, None])
-def test_the_first_range_of_an_account_costs_some_calls_more(
-    fake: FakeStripe, client: StripeClient, size: int, first: int | None
+@pytest.mark.parametrize("size", [0, 99, 250, 1_000, 12_000])
+@pytest.mark.parametrize("first", [NOW - 40_000_000, None])
+def test_a_range_that_begins_before_the_first_object_costs_the_same(
+    server: SharedServer, size: int, first: int | None
 ) -> None:
-    """Nothing is older, so the old end is looked for from the new one."""
-    made = fake.add_many("customer", size, created=NOW - 5_000, spread=4_000)
-    resource, is_feed = list_named("/v1/customers")
-    fake.calls.clear()
-    assert names(read_list(client, resource, is_feed=is_feed, first=first, end=None)) == made
-    assert len(fake.calls) <= max(1, -(-size // 100)) + 12
+    """How far away the first object is, one call tells where it may be too far to walk there."""
+    account = FakeStripe(clock=Clock())
+    account.generate("refund", size, created=lambda index: NOW - 100_000 + 3 * index)
+    resource, is_feed = list_named("refund")
+    client = client_for(server.use(account))
+    read = read_list(client, resource, is_feed=is_feed, first=first, end=None)
+    assert names(read) == [f"re_{index:024}" for index in range(size)]
+    assert len(account.calls) <= max(1, -(-size // 100)) + (1 if first is None else 2)
+
+
+@pytest.mark.parametrize(("slower", "more"), [(0, 12), (5, 112), (20, 22)])
+def test_the_first_range_of_a_large_account_is_not_kept_as_a_whole(
+    server: SharedServer, monkeypatch: pytest.MonkeyPatch, slower: int, more: int
+) -> None:
+    """More pages than the most, with nothing older, cost some calls more; where the newest ones
+    look as if all were few, it is found out on the way.
+    """
+    monkeypatch.setattr(old_end, "_MOST_WALKED", 300)
+    account, size, first = FakeStripe(clock=Clock()), 40_000, NOW - 90_000_000
+    sparse = {0: 0, 5: 5_000, 20: 500}[slower]
+    account.generate(
+        "refund", size, created=lambda at: first + at + max(0, at - size + sparse) * slower
+    )
+    resource, is_feed = list_named("refund")
+    client = client_for(server.use(account))
+    read = read_list(client, resource, is_feed=is_feed, first=first, end=None)
+    assert names(read) == [f"re_{index:024}" for index in range(size)]
+    assert len(account.calls) <= size // 100 + more

@@ -144,7 +144,7 @@ def test_a_position_in_the_future_is_refused(
     fake.add("customer", id="cus_1", created=NOW - 5)
     with pytest.raises(
         StripeInputError,
-        match=r"^start_from lies in the future, at 2027-02-02T.*as it is 2026-02-02T",
+        match=r"^The position of the cursor lies in the future, at 2027-.*as it is 2026-02-02T",
     ):
         poll(client, CUSTOMERS, Position(NOW + 365 * DAY, last_id))
     assert len(fake.calls) == 1
@@ -157,10 +157,10 @@ def test_a_position_in_the_future_is_refused(
 def test_a_start_among_events_that_stripe_has_dropped_is_refused(
     fake: FakeStripe, client: StripeClient
 ) -> None:
-    """The sentence names the argument and the fix; a day more is a day too many."""
+    """The sentence names the place and the fix; a day more is a day too many."""
     events = feed_list("event", ["charge.failed"])
     fake.add("event", created=NOW - 29 * DAY, type="charge.failed")
-    refused = r"^start_from must not lie more than 30 days back.*got 2026-01-02T.*Begin at"
+    refused = r"^The position of the cursor must not lie .* 30 days back.*got 2026-01-02T.*Begin at"
     with pytest.raises(StripeInputError, match=refused):
         poll(client, events, Position(NOW - 31 * DAY))
     assert len(poll(client, events, Position(NOW - 30 * DAY + 5)).items) == 1

@@ -181,6 +181,17 @@ def test_an_inner_list_that_is_cut_is_said(
     assert line.endswith("hook.list('/v1/charges/ch_1/refunds').")
 
 
+def test_a_page_says_it_once(
+    fake: FakeStripe, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A day of invoices would fill the log."""
+    for at in range(3):
+        fake.add("charge", created=NOW - 500 + at, refunds=inner(10, total_count=12))
+    charges(connect)
+    [line] = caplog.messages
+    assert line.endswith("; so do 2 more lists of this page.")
+
+
 def test_what_is_missing_can_be_read_as_the_line_says(
     fake: FakeStripe, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:

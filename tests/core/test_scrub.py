@@ -54,3 +54,11 @@ def test_the_time_is_that_of_the_text_and_not_its_square(piece: str) -> None:
 
     # Eight times the text: a quadratic search takes 64 times as long.
     assert min(cost(2_000) for _ in range(5)) < 24 * min(cost(250) for _ in range(5))
+
+
+@pytest.mark.parametrize(
+    "secret", ["ek_test_YWNjdF8xSFdtbndLT", "whsec_3f2a9c1b7d", "sk_org_live_1a2b"]
+)
+def test_keys_of_other_kinds_are_made_unreadable(secret: str) -> None:
+    """Ephemeral keys, secrets of webhook endpoints and keys of organisations."""
+    assert secret[-6:] not in scrub(f"It was {secret}.")

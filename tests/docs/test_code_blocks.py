@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 import os
@@ -25,7 +26,7 @@ from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.testing import FakeStripe
 from tests.conftest import SetConnection
 from tests.docs.blocks import ROOT, Block, blocks, commands, is_dag
-from tests.harness import Run, ids
+from tests.harness import Run, ids, register
 from tests.helpers import NOW, Clock
 
 BLOCKS = blocks()
@@ -37,7 +38,10 @@ PYTHON = [
 ]
 # What these say is tried with a DAG that has run.
 BY_HAND = [block for block in BLOCKS if "airflow variables" in block.text]
-SHELL = [block for block in BLOCKS if block.language == "bash" and block not in BY_HAND]
+BACKFILLS = [block for block in BLOCKS if block.text.startswith("airflow backfill")]
+SHELL = [
+    block for block in BLOCKS if block.language == "bash" and block not in (*BY_HAND, *BACKFILLS)
+]
 DISTRIBUTION = "airflow-provider-stripe-lite"
 
 
@@ -75,21 +79,38 @@ def test_dag_files_run(
     clock: Clock,
 ) -> None:
     """A whole DAG file parses offline, and receives what is new; who starts it does not matter."""
-    dag = parsed(block.text, tmp_path, monkeypatch)
+    text = block.text.replace("file:///tmp/", f"file://{tmp_path}/")
+    dag = parsed(text, tmp_path, monkeypatch)
     # Pages may use a name twice.
     dag.dag_id = f"{dag.dag_id}_{block.line}"
     made = {kind: stripe.add_many(kind, 3, created=NOW) for kind in ("customer", "charge")}
     clock.now += 100
-    run = Run(dag, NOW).go()
+    run = Run(dag, NOW, interval=(NOW - 60, NOW + 30)).go()
     assert run.state() == "success", run.errors
-    first, last = dag.topological_sort()
+    first, *others = dag.topological_sort()
     got = run.xcom(first.task_id)
-    if isinstance(got, dict):
+    if not others:
+        with gzip.open(got["path"].removeprefix("file://")) as file:
+            assert ids(map(json.loads, file)) == made["charge"]
+    elif isinstance(got, dict):
         assert got["count"] is None
-        assert run.xcom(last.task_id) == 300
+        assert run.xcom(others[-1].task_id) == 300
     else:
         sensor: Any = dag.task_dict[first.task_id]
         assert ids(got) == made[sensor.feed]
+
+
+def test_a_backfill_of_two_years(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: None
+) -> None:
+    """The command makes a run for each day of the DAG that stands above it."""
+    (block,) = BACKFILLS
+    dag = next(one for one in reversed(DAGS) if one.page == block.page and one.line < block.line)
+    register(parsed(dag.text, tmp_path, monkeypatch))
+    (command,) = commands(block)
+    days = airflow(f"{command} --dry-run").split("\n")
+    found = {day for line in days for day in re.findall(r"\b202\d-\d\d-\d\d\b", line)}
+    assert len(found) == 366 + 365
 
 
 def test_a_person_sets_the_cursor(

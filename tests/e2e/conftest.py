@@ -25,15 +25,19 @@ DAGS = Path(__file__).parent / "dags"
 DATABASES = ("sqlite", "postgresql")
 KEY = "sk_test_51StreamAccount00secretsecret"
 MISTYPED = "mistyped"
+ABSENT = "no PostgreSQL on 127.0.0.1:5432 (STACK_POSTGRESQL names another one)"
 WAYS = ("poke", "reschedule", "deferrable")
 STREAMS = (
     *("shaky", "backlog", "batches", "manual", "marked", "skips", "guarded", "forgets"),
     *(f"{end}_{way}" for end in ("late", "skip", "wrong") for way in WAYS),
     *("limited", "free", "deferred", "mapped", "untried"),
     *("rung", "later", "bounded", "asleep", "wrong_first", "wrong_later", "whole", "again"),
-    *("broken", "killed", "shared", "waiting"),
+    *("broken", "killed", "shared", "waiting", "writes", "products", "hasty"),
 )
 WRONG_KEYS = ("wrong_first", *(f"wrong_{way}" for way in WAYS))
+# With fewer, a processor would rest. With more, each would take longer, and its deadlines, which
+# count from its own beginning, would pass on a machine that is busy with other things.
+AT_ONCE = 12
 SETTINGS = {
     # Sensors that wait in a worker keep nobody else from running.
     "AIRFLOW__CORE__PARALLELISM": "48",
@@ -61,7 +65,7 @@ def airflows(
         made = {
             database: living_airflow(database, tmp_path_factory.mktemp(database))
             for database in DATABASES
-            if database in chosen and _is_there(database)
+            if database in chosen and is_there(database)
         }
         began = {name: pool.submit(one.__enter__) for name, one in made.items()}
         for name, one in made.items():
@@ -107,7 +111,7 @@ def connection(fake: FakeStripeProcess, name: str, limits: str) -> dict[str, Any
 def airflow(airflows: dict[str, AirflowStack], database: str) -> AirflowStack:
     """Return the Airflow of this database."""
     if database not in airflows:
-        pytest.skip("no PostgreSQL on 127.0.0.1:5432 (STACK_POSTGRESQL names another one)")
+        pytest.skip(ABSENT)
     return airflows[database]
 
 
@@ -115,13 +119,13 @@ def airflow(airflows: dict[str, AirflowStack], database: str) -> AirflowStack:
 def begin(
     request: pytest.FixtureRequest, airflows: dict[str, AirflowStack]
 ) -> Iterator[Callable[[str, str], dict[tuple[str, Scenario], Future[None]]]]:
-    """Begin all chosen scenarios of a phase at once: each has its own streams, and mostly waits.
+    """Begin the chosen scenarios of a phase, AT_ONCE of them: each has its own streams.
 
     A module says in PHASE to which one its scenarios belong. Where components die, and are started
     again, one database after the other has its turn.
     """
     begun: dict[tuple[str, str], dict[tuple[str, Scenario], Future[None]]] = {}
-    with ThreadPoolExecutor(100) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
 
         def run(phase: str, database: str) -> dict[tuple[str, Scenario], Future[None]]:
             turn = phase, database if phase == "deaths" else "all"
@@ -157,7 +161,8 @@ def _chosen(session: pytest.Session) -> list[tuple[str | None, str, Scenario | N
     ]
 
 
-def _is_there(database: str) -> bool:
+def is_there(database: str) -> bool:
+    """Return whether the database's server answers; SQLite needs none."""
     if database != "postgresql":
         return True
     psycopg2 = pytest.importorskip("psycopg2")

@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, chain, dag, task
 
 from airflow_provider_stripe_lite.assets import stripe_asset
+from airflow_provider_stripe_lite.core.resources import FeedName
 from airflow_provider_stripe_lite.core.window import Window
 from airflow_provider_stripe_lite.errors import StripeError, StripeInputError, StripeNotFoundError
 from airflow_provider_stripe_lite.hooks import StripeHook
@@ -28,6 +29,9 @@ from airflow_provider_stripe_lite.sensors import (
     StripeNewOrderSensor,
 )
 from airflow_provider_stripe_lite.testing import FakeStripe
+from airflow_provider_stripe_lite.transfers import StripeToObjectStorageOperator
+
+FEEDS: tuple[FeedName, ...] = ("invoice", "subscription", "refund")
 
 
 def load(window: Window) -> int:
@@ -97,6 +101,19 @@ with DAG(
         return load(window)
 
     store(new.output)
+    StripeToObjectStorageOperator(
+        task_id="copy", window=new.output, path="s3://lake/{{ run_id }}.jsonl", dest_conn_id="lake"
+    )
+    for feed in FEEDS:
+        StripeToObjectStorageOperator(
+            task_id=feed,
+            feed=feed,
+            path=f"/data/{feed}/{{{{ dag_run.data_interval_start | ds }}}}.jsonl.gz",
+            if_empty="skip",
+        )
+    StripeToObjectStorageOperator.partial(task_id="days", feed="charge").expand_kwargs(
+        [{"created_gte": day, "path": f"/data/{day}.jsonl"} for day in ("2026-01-01",)]
+    )
 
 
 with DAG("customers", schedule=None) as customers:

@@ -20,6 +20,7 @@ from airflow_provider_stripe_lite.sensors import (
     StripeNewObjectSensor,
 )
 from airflow_provider_stripe_lite.testing import FakeStripe
+from airflow_provider_stripe_lite.transfers import StripeToObjectStorageOperator
 
 hook = StripeHook()
 
@@ -50,6 +51,11 @@ with DAG("sensors", schedule=None) as sensors:
     # No type checker finds this one: whatever else is given goes to Airflow's own class, which
     # refuses it when the file is parsed.
     StripeNewCustomerSensor(task_id="m14", feed="charge")  # mistake: the sensor has its feed
+
+with DAG("files", schedule=None) as files:
+    StripeToObjectStorageOperator(task_id="m1", feed="charge")  # mistake: no path
+    StripeToObjectStorageOperator(task_id="m2", path="/x.jsonl", feed="bill")  # mistake: no feed
+    StripeToObjectStorageOperator(task_id="m3", path="/x.jsonl", window="w")  # mistake: a text
 
 with DAG("operators", schedule=None) as operators:
     StripeGetCustomerOperator(task_id="m1")  # mistake: no customer_id

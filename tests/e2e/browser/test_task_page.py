@@ -63,14 +63,14 @@ def test_links_lead_to_what_a_task_has_made_or_found(
     assert runs == dict.fromkeys(runs, "success") | {"pages": "failed"}
     page.set_viewport_size({"width": 1280, "height": 720})
     made = site.xcom("stripe_customer_actions", RUN, "create")["id"]
-    product = site.xcom("stripe_product_catalogue", RUN, "create", map_index=1)["id"]
+    product = site.xcom("stripe_product_catalogue", RUN, "product", map_index=1)["id"]
     window = site.xcom("stripe_new_customers", RUN, "new", "cursor")["window"]
     bounds = (datetime.fromisoformat(window[name]) for name in ("created_gte", "created_lt"))
     first, end = (int(bound.timestamp()) for bound in bounds)
     listed = f"created%5Bgte%5D={first}&created%5Blt%5D={end}"
     for dag, task, index, base, target in (
         ("stripe_customer_actions", "create", -1, "/test", f"/customers/{made}"),
-        ("stripe_product_catalogue", "create", 1, "/test", f"/products/{product}"),
+        ("stripe_product_catalogue", "product", 1, "/test", f"/products/{product}"),
         ("stripe_new_customers", "new", -1, "/test", f"/customers?{listed}"),
         ("pages", "connected", -1, f"/{CONNECTED}/test", "/customers/cus_connected"),
     ):
@@ -93,13 +93,13 @@ def test_a_log_has_one_line_for_each_call_of_consequence(
     failed = r"GET /v1/customers/cus_busy: try 1 of 5 failed \(The server answered 503 .*\)"
     expected = {
         ("stripe_customer_actions", "create", -1): [
-            r"Created customer cus_\w+ \(request req_\w+\)"
+            r"POST /v1/customers: customer cus_\w+ \(request req_\w+\)"
         ],
         ("stripe_customer_actions", "update", -1): [
-            r"Updated customer cus_\w+ \(request req_\w+\)"
+            r"POST /v1/customers/cus_\w+: customer cus_\w+ \(request req_\w+\)"
         ],
-        ("stripe_product_catalogue", "put_on_sale", 0): [
-            r"Updated product prod_\w+ \(request req_\w+\)"
+        ("stripe_product_catalogue", "product", 0): [
+            r"POST /v1/products: product t-shirt \(request req_\w+\)"
         ],
         ("stripe_new_customers", "new", -1): [
             r"Returning 3, until \d+ s ago \(feed customer, request req_\w+, 1 calls, .* limit\)\.",
@@ -108,7 +108,7 @@ def test_a_log_has_one_line_for_each_call_of_consequence(
         ("pages", "busy", -1): [
             failed + r"; again in \d\.\d s",
             r"Waiting \d\.\d s for the call limit",
-            r"Read customer cus_busy \(request req_\w+, 2 tries\)",
+            r"GET /v1/customers/cus_busy: customer cus_busy \(request req_\w+, 2 tries\)",
         ],
     }
     page.set_viewport_size({"width": 1280, "height": 480})

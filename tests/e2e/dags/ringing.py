@@ -21,7 +21,7 @@ time_claims()
 
 def bell(name: str, **arguments: Any) -> Asset:
     """Make a bell that looks often."""
-    given = {"feed": "customer", "poll_interval": 6, "min_age": MIN_AGE, **arguments}
+    given = {"feed": "customer", "poll_interval": 5, "min_age": MIN_AGE, **arguments}
     given |= {"stripe_conn_id": f"stripe_{name}", "allow_fast_polling": True}
     return stripe_asset(f"e2e_{name}", **given)
 
