@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_stripe_lite import _document
-from airflow_provider_stripe_lite._document import Claim, Document
 from airflow_provider_stripe_lite.core import clock
+from airflow_provider_stripe_lite.core.document import Claim, Document, now
 from airflow_provider_stripe_lite.core.times import first_second
 from airflow_provider_stripe_lite.core.window import Position, Source, Window, refuse_foreign
 from airflow_provider_stripe_lite.errors import StripeCursorError, StripeInputError
@@ -27,10 +25,10 @@ if TYPE_CHECKING:
     from airflow_provider_stripe_lite._runs import Runs
     from airflow_provider_stripe_lite.core.batches import Batch
 
-__all__ = ["Ledger", "Outcome", "explained"]
+__all__ = ["Ledger", "Outcome"]
 
 # From its second read to its write a process needs a small part of this: see docs/guarantees.md.
-FENCE_SECONDS = 5.0
+FENCE_SECONDS = 10.0
 # What is the same in so many rounds does not change any more.
 _ROUNDS = 3
 
@@ -61,11 +59,12 @@ class Ledger:
         self._stood: Claim | None = None
         self._unread = self._unchanged = 0
 
-    def claim(self, source: Source, look: Callable[[Position], Batch]) -> Outcome:
+    def claim(self, source: Source, look: Callable[[Position, str], Batch]) -> Outcome:
         """Give this run its window: its own of before, a free one, or what is new.
 
         :param source: what the sensor and its connection stand for.
-        :param look: reads what is new since a position, which it returns where nothing is.
+        :param look: reads what is new since a position, which it returns where nothing is; the
+            sentence beside it says what to do about a position that is refused.
         :raises StripeInputError: the cursor is another's, or no cursor, or has forgotten this run.
         :raises StripeCursorError: the cursor cannot be read or written now.
         """
@@ -73,7 +72,7 @@ class Ledger:
             pass
         return outcome
 
-    def _round(self, source: Source, look: Callable[[Position], Batch]) -> Outcome | None:
+    def _round(self, source: Source, look: Callable[[Position, str], Batch]) -> Outcome | None:
         """Go through the steps once; None where they begin anew."""
         known = self._runs.read()
         document = self._begun(source) if known is None else self._parsed(known, source)
@@ -101,9 +100,10 @@ class Ledger:
             window = taken["window"]
         else:
             start, settled = document.position, settled or document.is_overdue
-            batch = look(start)
+            # The cursor holds the position that cannot be read on from.
+            batch = look(start, self.remedy)
             window = document.note(source, batch)
-            if batch.count == 0:
+            if window["count"] == 0:
                 # Where the last object was deleted, another one may have taken its place.
                 settled = settled or batch.position != start
                 if settled and not self._put(known, document, wait=False):
@@ -129,19 +129,19 @@ class Ledger:
         if not wait:
             return True
         runs.sleep(FENCE_SECONDS)
-        now = runs.read()
-        self._unchanged = self._unchanged + 1 if now == known else 0
+        found = runs.read()
+        self._unchanged = self._unchanged + 1 if found == known else 0
         if self._unchanged == _ROUNDS:
             raise StripeInputError(
                 f"The Variable {runs.key} does not change when it is written: {self._shadow}"
             )
-        return now == text
+        return found == text
 
     def _outcome(
         self, document: Document, source: Source, claimed: Claim | None, batch: Batch | None = None
     ) -> Outcome:
-        window = document.window(claimed, source.stripe_conn_id) if claimed else None
-        return Outcome(window, batch, document.cursor(self._runs.key, claimed))
+        window, cursor = document.outcome(self._runs.key, source.stripe_conn_id, claimed)
+        return Outcome(window, batch, cursor)
 
     def _judged(self, document: Document) -> tuple[list[Claim], bool]:
         """Return the claims that are free to take, and whether another one has become done."""
@@ -155,7 +155,8 @@ class Ledger:
         # for behind the states, the XCom of a task that has succeeded is its last one.
         pushed = {_owner(c): runs.pushed(*_owner(c)) for c in good} if runs.is_mapped else {}
         # One that has none may have been cleared and started again since, which takes it away.
-        states |= runs.states([owner for owner, cursor in pushed.items() if cursor is None])
+        if none := [owner for owner, cursor in pushed.items() if cursor is None]:
+            states |= runs.states(none)
         for claim in claims:
             state, cursor = states.get(_owner(claim)), pushed.get(_owner(claim))
             delivered = cursor and (cursor.get("stream"), cursor.get("window"))
@@ -218,9 +219,8 @@ class Ledger:
         except ValueError:
             value = text
         if isinstance(value, dict) and value.keys() == {"start_from"}:
-            now = datetime.fromtimestamp(clock.now(), UTC)
-            start = Position(first_second(value["start_from"], now))
-            return Document.begun(self._runs.task, source, start, _document.now())
+            start = first_second(value["start_from"], datetime.fromtimestamp(clock.now(), UTC))
+            return Document.begun(self._runs.task, source, Position(start), now())
         document = self._checked(value, source, f"The Variable {self._runs.key}")
         for name, mine in (("task", self._runs.task), ("stream", self._runs.key)):
             theirs = document.get(name, mine)
@@ -271,15 +271,6 @@ class Ledger:
             f"an environment variable AIRFLOW_VAR_{self._runs.key.upper()} or a secrets backend "
             "hides it. Remove it there."
         )
-
-
-@contextmanager
-def explained(remedy: str) -> Iterator[None]:
-    """Add what a person can do to the sentence that refuses a place in a list."""
-    try:
-        yield
-    except StripeInputError as exc:
-        raise StripeInputError(f"{exc} {remedy}") from None
 
 
 def _asked(feed: str, types: list[str] | None) -> str:

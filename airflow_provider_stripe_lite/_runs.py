@@ -9,9 +9,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskInstanceState, Variable
-from airflow.sdk.exceptions import AirflowRuntimeError
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 
-from airflow_provider_stripe_lite._compat import get_variable, set_variable
+from airflow_provider_stripe_lite._compat import (
+    ErrorResponse,
+    GetVariable,
+    PutVariable,
+    task_runner,
+)
 from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.scrub import show
 from airflow_provider_stripe_lite.errors import StripeCursorError, StripeInputError
@@ -71,28 +76,37 @@ class Runs:
         )
 
     def read(self) -> str | None:
-        """Return the text of the Variable, or None where Airflow says that there is none."""
+        """Return the text of the Variable, or None where Airflow says that there is none.
+
+        ``Variable.get`` asks the worker's secrets backends first, and answers with its default for
+        every error. This asks the API server, and raises.
+        """
         try:
-            return get_variable(self.key)
+            reply: Any = task_runner.SUPERVISOR_COMMS.send(GetVariable(key=self.key))
+            if not isinstance(reply, ErrorResponse):
+                return str(reply.value)
+            if reply.error == ErrorType.VARIABLE_NOT_FOUND:
+                return None
+            raise AirflowRuntimeError(reply)
         except AirflowRuntimeError as exc:
             raise StripeCursorError(
                 f"Airflow does not read the Variable {self.key} now ({exc}); nothing was delivered."
             ) from exc
 
     def write(self, text: str) -> None:
-        """Write the Variable."""
+        """Write the Variable, or raise: ``Variable.set`` below Airflow 3.3 only logs a failure."""
+        # A write without a description would erase it.
+        message = PutVariable(key=self.key, value=text, description=_DESCRIPTION)
         try:
-            # A write without a description would erase it.
-            set_variable(self.key, text, _DESCRIPTION)
+            task_runner.SUPERVISOR_COMMS.send(message)
         except AirflowRuntimeError as exc:
             raise StripeCursorError(
                 f"Airflow did not say that it has written the Variable {self.key} ({exc}); nothing "
                 "was delivered, and the next try sees whether it has."
             ) from exc
 
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        clock.sleep(seconds)
+    # The ledger waits through this class, so that a model of Airflow can act meanwhile.
+    sleep = staticmethod(clock.sleep)
 
     def is_absent(self) -> bool:
         """Tell whether the Variable is not there, by the list of keys, which never guesses."""

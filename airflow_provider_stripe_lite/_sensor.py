@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
@@ -16,7 +17,7 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_provider_stripe_lite._bell import STREAM, rung_since
-from airflow_provider_stripe_lite._cursor import Ledger, Outcome, explained
+from airflow_provider_stripe_lite._cursor import Ledger, Outcome
 from airflow_provider_stripe_lite._operator import DEFERRABLE, ONE_UNLESS_MAPPED
 from airflow_provider_stripe_lite._runs import CURSOR, Runs
 from airflow_provider_stripe_lite._seen import Seen
@@ -36,7 +37,7 @@ from airflow_provider_stripe_lite.core.reading import (
 )
 from airflow_provider_stripe_lite.core.times import Moment, first_second
 from airflow_provider_stripe_lite.core.values import one_of, whole_number
-from airflow_provider_stripe_lite.core.window import Position, Source, end_of
+from airflow_provider_stripe_lite.core.window import Position, Source
 from airflow_provider_stripe_lite.errors import RateLimitWait, StripeError, StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.links import StripeDashboardLink, StripeRequestLogLink
@@ -194,12 +195,11 @@ class StripeFeedSensor(BaseSensorOperator):
         runs = Runs(context, self.stripe_conn_id, account, self.cursor_variable)
         ledger = self._ledger = self._ledger or Ledger(runs, lambda: self._first(context))
         source = Source(self.feed, self.stripe_conn_id, client.account, client.livemode, self.types)
-        outcome = ledger.claim(source, lambda start: self._look(client, start, row, ledger.remedy))
+        outcome = ledger.claim(source, partial(self._look, client, row))
         window, batch = outcome.window, outcome.batch
         result: Any = batch.items if batch and self.returns == "rows" else window
         if window and batch is None and self.returns == "rows":
-            with explained(ledger.remedy):
-                result = reread(client, window, row)
+            result = reread(client, window, row, ledger.remedy)
             storable(result)
         self._report(context, client, outcome, len(result or ()))
         return window is not None and PokeReturnValue(True, result)
@@ -229,18 +229,16 @@ class StripeFeedSensor(BaseSensorOperator):
         return Position(first)
 
     def _look(
-        self, client: StripeClient, start: Position, row: Callable[[Row], Row], remedy: str
+        self, client: StripeClient, row: Callable[[Row], Row], start: Position, remedy: str
     ) -> Batch:
         """Return what is new since a position, where the call limit has a place soon."""
         self._since, resource = start.before, feed_list(self.feed, self.types)
         wait = None if self.mode == "poke" else _SHORT_WAIT
-        how: Any = {"min_age": self.min_age, "max_wait": wait}
+        how: Any = {"min_age": self.min_age, "max_wait": wait, "remedy": remedy}
         try:
-            # The cursor holds the position that cannot be read on from.
-            with explained(remedy):
-                if self.returns == "window":
-                    return poll_window(client, resource, start, **how)
-                batch = poll(client, resource, start, take=row, max_items=self.max_items, **how)
+            if self.returns == "window":
+                return poll_window(client, resource, start, **how)
+            batch = poll(client, resource, start, take=row, max_items=self.max_items, **how)
         except RateLimitWait as exc:
             self.log.info("Waiting for %s; the worker slot is free until then.", exc)
             raise _NoSlot(exc.seconds) from None
@@ -249,12 +247,11 @@ class StripeFeedSensor(BaseSensorOperator):
 
     def _report(self, context: Context, client: StripeClient, outcome: Outcome, rows: int) -> None:
         """Say what came, and push the cursor: a run goes on from it where the Variable is gone."""
-        window, batch, late = outcome.window, outcome.batch, None
+        window, batch, late = outcome.window, outcome.batch, outcome.cursor["late_seconds"]
         self.seen = Seen(client, batch.request_id if batch else None, window=window)
         if window is None:
             what = f"Nothing is new that is {self.min_age} s old"
         else:
-            late = int(clock.now()) - end_of(window).before + 1
             what = (
                 f"Returning {'a window' if self.returns == 'window' else rows}, until {late} s ago"
             )
@@ -265,7 +262,7 @@ class StripeFeedSensor(BaseSensorOperator):
             *(what, self.feed, self.seen.request_id, client.calls, client.waited),
         )
         figures = {"calls": client.calls, "waited_seconds": round(client.waited, 1)}
-        context["ti"].xcom_push(CURSOR, {**outcome.cursor, "late_seconds": late, **figures})
+        context["ti"].xcom_push(CURSOR, {**outcome.cursor, **figures})
 
     def _come_back(self, wait: float, left: float | None, since: int | None) -> None:
         """Give the worker back, until a time or until the triggerer sees something new.

@@ -73,6 +73,7 @@ def poll(
     min_age: int = MIN_AGE,
     max_items: int = MAX_ITEMS,
     max_wait: float | None = None,
+    remedy: str = "",
 ) -> Batch:
     """Return what is new since a position and old enough.
 
@@ -87,6 +88,7 @@ def poll(
         together.
     :param max_wait: seconds to wait for the call limit. Where they are over in the middle, the
         batch is what is complete by then.
+    :param remedy: what to do about a position that is refused.
     :raises StripeInputError: an argument cannot be used, and no request was sent; or the position
         lies in the future, or so far back that Stripe has forgotten what came behind it.
     :raises RateLimitWait: the call limit has no free slot within ``max_wait``; nothing was read.
@@ -94,7 +96,7 @@ def poll(
     """
     min_age = max(1, whole_number("min_age", min_age, 0))
     max_items = whole_number("max_items", max_items, 1)
-    reader = FeedReader(client, resource, position, judge=_judge(resource, position))
+    reader = FeedReader(client, resource, position, judge=_judge(resource, position, remedy=remedy))
     batch, wait, looked = GrowingBatch(position, take), max_wait, position.looked
     while True:
         try:
@@ -122,6 +124,7 @@ def poll_window(
     *,
     min_age: int = MIN_AGE,
     max_wait: float | None = None,
+    remedy: str = "",
 ) -> Batch:
     """Return, without any object, the end of all that is new since a position and old enough.
 
@@ -131,7 +134,7 @@ def poll_window(
     :raises StripeError: see :func:`poll`, whose arguments these are.
     """
     min_age = max(1, whole_number("min_age", min_age, 0))
-    reader = FeedReader(client, resource, position, judge=_judge(resource, position))
+    reader = FeedReader(client, resource, position, judge=_judge(resource, position, remedy=remedy))
     page = reader.before(int(clock.now()) - min_age, max_wait)
     old = [item for item in page.items if item.second < page.now - min_age]
     if page.items and not old:
@@ -150,17 +153,19 @@ def poll_window(
     return Batch([], end, request_id=reader.request_id, unread=new)
 
 
-def read(client: StripeClient, window: Window) -> Iterator[Object]:
+def read(client: StripeClient, window: Window, remedy: str = "") -> Iterator[Object]:
     """Return the objects of a window, oldest first, the same every time but for deleted ones.
 
     One page is in memory at a time.
+
+    :param remedy: what to do about a window that is refused.
     """
     resource = feed_list(window["feed"], window["types"])
     start, end = start_of(window), end_of(window)
     if is_empty(window):
         return
     now = int(clock.now())
-    refuse_forgotten("A window", resource, end.before, now)
+    refuse_forgotten("A window", resource, end.before, now, remedy)
     if resource.kept_days and FIRST < start.before < now - resource.kept_days * DAY:
         _log.warning(
             "The window begins at %s, and Stripe keeps no %s longer than %d days: what it drops "
@@ -186,9 +191,9 @@ def read(client: StripeClient, window: Window) -> Iterator[Object]:
             return
 
 
-def reread(client: StripeClient, window: Window, take: Take) -> list[Any]:
+def reread(client: StripeClient, window: Window, take: Take, remedy: str) -> list[Any]:
     """Return what a poll took of the objects of a window."""
-    return [take(raw) for raw in read(client, window)]
+    return [take(raw) for raw in read(client, window, remedy)]
 
 
 def read_list(
@@ -253,7 +258,10 @@ def _newest_first(
 
 
 def _judge(
-    resource: Resource, position: Position, name: str = "The position of the cursor"
+    resource: Resource,
+    position: Position,
+    name: str = "The position of the cursor",
+    remedy: str = "",
 ) -> Callable[[Page], None]:
     """Return what refuses a position by the clocks of the first answer.
 
@@ -267,14 +275,14 @@ def _judge(
             raise StripeInputError(
                 f"{name} lies in the future, at {iso(position.before)}, as it is "
                 f"{iso(page.latest)} now: nothing could be delivered until then. Set the clock "
-                "right that made it, and begin anew at a past time."
+                f"right that made it, and begin anew at a past time. {remedy}".rstrip()
             )
-        refuse_forgotten(name, resource, since, page.now)
+        refuse_forgotten(name, resource, since, page.now, remedy)
 
     return judge
 
 
-def refuse_forgotten(name: str, resource: Resource, since: int, now: int) -> None:
+def refuse_forgotten(name: str, resource: Resource, since: int, now: int, remedy: str = "") -> None:
     """Refuse to read on from a time of which Stripe has dropped objects since.
 
     :raises StripeInputError: naming the time, as that of ``name``.
@@ -284,5 +292,5 @@ def refuse_forgotten(name: str, resource: Resource, since: int, now: int) -> Non
         raise StripeInputError(
             f"{name} must not lie more than {days} days back, as Stripe keeps no "
             f"{resource.object} longer, got {iso(since)}: what came since then may be gone. Begin "
-            "at a later time."
+            f"at a later time. {remedy}".rstrip()
         )

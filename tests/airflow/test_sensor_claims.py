@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider_stripe_lite import _document
+from airflow_provider_stripe_lite.core import document as documents
 from airflow_provider_stripe_lite.errors import StripeCursorError, StripeInputError
 from airflow_provider_stripe_lite.testing import FakeStripe
 from tests.airflow.streams import new_customers, stream
@@ -170,7 +170,7 @@ def test_a_run_that_the_cursor_has_forgotten_is_refused_when_it_is_cleared(
 
     Triggering another run, as the sentence says, gets what is new.
     """
-    monkeypatch.setattr(_document, "MOST_CLAIMS", 3)
+    monkeypatch.setattr(documents, "MOST_CLAIMS", 3)
     new_customers(dag, retries=1)
     runs = [filled() for _ in range(5)]
     assert len(variable(stream(dag))["claims"]) == 3
@@ -192,7 +192,7 @@ def test_a_window_that_waits_is_never_forgotten(
     dag: DAG, filled: Next, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     """Only claims that were delivered leave the document, however many came after one."""
-    monkeypatch.setattr(_document, "MOST_CLAIMS", 2)
+    monkeypatch.setattr(documents, "MOST_CLAIMS", 2)
     new_customers(dag)
     slow, first = filled()
     slow.mark("new", "running")

@@ -146,7 +146,7 @@ class Process:
         self.begun = now if start is None else start
         return Position(self.begun)
 
-    def _look(self, position: Position) -> Batch:
+    def _look(self, position: Position, _: str) -> Batch:
         self.leave_way()
         self.call("look")
         return self.stream.poll(position)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_stripe_lite import _cursor, _document
+from airflow_provider_stripe_lite import _cursor
+from airflow_provider_stripe_lite.core import document as documents
 from airflow_provider_stripe_lite.core.window import end_of, start_of
 from tests.core.ledger_process import Process, Runs
 from tests.core.ledger_schedules import add, again, document, put, refusal, run, started, used
@@ -204,7 +205,7 @@ def test_the_windows_of_the_own_run_come_first() -> None:
 
 def test_what_the_document_forgets(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of more claims than it keeps the oldest leave that are done; open ones never do."""
-    monkeypatch.setattr(_document, "MOST_CLAIMS", 4)
+    monkeypatch.setattr(documents, "MOST_CLAIMS", 4)
     kept = run(world, "push")
     runs = []
     for count in range(1, 8):
@@ -221,7 +222,7 @@ def test_what_the_document_forgets(world: World, monkeypatch: pytest.MonkeyPatch
 
 def test_a_run_that_is_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """When it is cleared it fails for good, and gets nothing of what is new."""
-    monkeypatch.setattr(_document, "MOST_CLAIMS", 4)
+    monkeypatch.setattr(documents, "MOST_CLAIMS", 4)
     runs = []
     for _ in range(7):
         runs.append(run(world))

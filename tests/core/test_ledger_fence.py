@@ -8,8 +8,8 @@ from unittest import mock
 
 import pytest
 
-from airflow_provider_stripe_lite import _document
 from airflow_provider_stripe_lite._cursor import Ledger
+from airflow_provider_stripe_lite.core import document as documents
 from tests.core.ledger_lives import drain, live
 from tests.core.ledger_process import Process, Runs
 from tests.core.ledger_schedules import add, elsewhere, rest, started, used
@@ -23,7 +23,7 @@ Scene = Callable[[World], None]
 @pytest.fixture(autouse=True)
 def _few_claims(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Let the document forget after four claims, and let nobody say that it falls behind."""
-    monkeypatch.setattr(_document, "MOST_CLAIMS", 4)
+    monkeypatch.setattr(documents, "MOST_CLAIMS", 4)
     caplog.set_level("ERROR", "airflow_provider_stripe_lite")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_stripe_lite import _document
+from airflow_provider_stripe_lite.core import document as documents
 from tests.core.ledger_lives import live, story
 
 LIVES, CHUNKS = int(os.environ.get("LEDGER_LIVES", "2000")), 8
@@ -23,7 +23,7 @@ LIVES, CHUNKS = int(os.environ.get("LEDGER_LIVES", "2000")), 8
 @pytest.fixture(autouse=True)
 def _few_claims(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Let the document forget after four claims, so that lives get past that."""
-    monkeypatch.setattr(_document, "MOST_CLAIMS", 4)
+    monkeypatch.setattr(documents, "MOST_CLAIMS", 4)
     # Sensors that fall behind say so, thousands of times here.
     caplog.set_level(logging.ERROR, "airflow_provider_stripe_lite")
 

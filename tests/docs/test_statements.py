@@ -11,7 +11,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from sqlalchemy import delete
 
-from airflow_provider_stripe_lite import _document
+from airflow_provider_stripe_lite.core import document as documents
 from airflow_provider_stripe_lite.core.times import iso
 from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
 from airflow_provider_stripe_lite.testing import FakeStripe
@@ -204,7 +204,7 @@ def test_a_run_that_the_document_has_forgotten_is_refused_when_it_is_cleared(
     dag: DAG, stripe: FakeStripe, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So many newer claims later, a cleared run gets nothing and takes nothing; a new one does."""
-    monkeypatch.setattr(_document, "MOST_CLAIMS", 2)
+    monkeypatch.setattr(documents, "MOST_CLAIMS", 2)
     with dag:
         StripeNewCustomerSensor(task_id="new", **ONCE)
     runs = []

@@ -110,17 +110,17 @@ class Document(dict[str, Any]):
             # A cleared run as old as this one does not find what it returned any more.
             self["trimmed"] = max(self.get("trimmed") or "", old["run_after"])
 
-    def window(self, claimed: Claim, stripe_conn_id: str) -> Window:
-        """Return the window of a claim as sensors return it."""
+    def outcome(
+        self, stream: str, stripe_conn_id: str, claimed: Claim | None
+    ) -> tuple[Window | None, dict[str, Any]]:
+        """Return the window of a claim as sensors return it, and what the run pushes."""
         theirs = {"feed": self["feed"], "stripe_account": self["account"]}
         theirs |= {"stripe_conn_id": stripe_conn_id, "livemode": self["livemode"]}
-        return cast("Window", {**theirs, **claimed})
-
-    def cursor(self, stream: str, window: Claim | None) -> dict[str, Any]:
-        """Return what a run pushes: where the stream stands, and the window of the run."""
-        kept = {name: self.get(name) for name in _PUSHED}
-        claims = [claim for claim in self["claims"] if not claim["done"]]
-        return {**kept, "stream": stream, "window": window, "claims": claims}
+        window = cast("Window", {**theirs, **claimed}) if claimed else None
+        cursor = {name: self.get(name) for name in _PUSHED}
+        cursor["claims"] = [claim for claim in self["claims"] if not claim["done"]]
+        late = None if window is None else int(clock.now()) - end_of(window).before + 1
+        return window, {**cursor, "stream": stream, "window": claimed, "late_seconds": late}
 
     def move(self, source: Source, position: Position) -> None:
         """Note where the stream stands."""
