@@ -22,7 +22,7 @@ from airflow_provider_stripe_lite.core.window import (
 if TYPE_CHECKING:
     from airflow_provider_stripe_lite.core.batches import Batch
 
-__all__ = ["Claim", "Document", "now"]
+__all__ = ["MOST_CLAIMS", "Claim", "Document", "now"]
 
 # The newest claims stay in the document; 200 of them are about 37 KB.
 MOST_CLAIMS = 200

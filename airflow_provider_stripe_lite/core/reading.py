@@ -191,7 +191,7 @@ def read(client: StripeClient, window: Window, remedy: str = "") -> Iterator[Obj
             return
 
 
-def reread(client: StripeClient, window: Window, take: Take, remedy: str) -> list[Any]:
+def reread(client: StripeClient, window: Window, take: Take, remedy: str = "") -> list[Any]:
     """Return what a poll took of the objects of a window."""
     return [take(raw) for raw in read(client, window, remedy)]
 
