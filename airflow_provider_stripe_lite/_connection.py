@@ -1,148 +1,32 @@
-"""From an Airflow connection to a client: one table of options, and the form made from it."""
+"""From an Airflow connection to a client, and what its Test button says."""
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
-import json
+import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_provider_stripe_lite._options import read
 from airflow_provider_stripe_lite.core import ratelimit
-from airflow_provider_stripe_lite.core.client import API_URL, TIMEOUT, StripeClient
+from airflow_provider_stripe_lite.core.answers import missing_permissions
+from airflow_provider_stripe_lite.core.client import API_URL, StripeClient
 from airflow_provider_stripe_lite.core.keys import ApiKey
-from airflow_provider_stripe_lite.core.resources import DEFAULT_API_VERSION
-from airflow_provider_stripe_lite.core.scrub import show
-from airflow_provider_stripe_lite.errors import StripeInputError
+from airflow_provider_stripe_lite.errors import (
+    RateLimitWait,
+    StripeAuthenticationError,
+    StripeError,
+    StripeInputError,
+    StripePermissionError,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-__all__ = ["OPTIONS", "Option", "connect", "form"]
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option of the connection, kept in its extra.
-
-    :param name: the key in the extra.
-    :param type: JSON's word for what the value is.
-    :param label: what the form calls the option.
-    :param description: what the form says below the field, which adds the default.
-    :param default: what counts where nothing is given.
-    :param bounds: least and largest number.
-    :param pattern: what a text must match as a whole.
-    :param example: what a refusal names for a text.
-    """
-
-    name: str
-    type: Literal["string", "number", "integer"]
-    label: str
-    description: str
-    default: str | float | None = None
-    bounds: tuple[int, int] = (1, 1)
-    pattern: str = ".*"
-    example: str = ""
-
-    @property
-    def field(self) -> dict[str, Any]:
-        """Return the option as a field of Airflow's connection form."""
-        least, most = self.bounds
-        rule: dict[str, Any] = {"minimum": least, "maximum": most}
-        if self.type == "string":
-            rule = {"pattern": f"^{self.pattern}$"}
-        # The form marks a field as required unless its type may be null.
-        schema = {"type": [self.type, "null"], **rule}
-        empty = "" if self.default is None else f" Empty: {_shown(self.default)}."
-        return {"label": self.label, "description": self.description + empty, "schema": schema}
-
-    def read(self, value: Any) -> Any:
-        """Return the value that the form would store, or the default where nothing is given.
-
-        :raises StripeInputError: the form would refuse the value. A number may be text here, since
-            the URI form of a connection has only text.
-        """
-        if value is None or value == "":
-            return self.default
-        if self.type == "string":
-            if isinstance(value, str) and re.fullmatch(self.pattern, value):
-                return value
-            raise StripeInputError(
-                f"{self.name} (in the connection's extra, or of the hook) must be {self.example}."
-            )
-        number = _number(value)
-        least, most = self.bounds
-        if not least <= number <= most or (self.type == "integer" and number != int(number)):
-            kind = "whole number" if self.type == "integer" else "number"
-            raise StripeInputError(
-                f"{self.name} in the connection's extra must be a {kind} from {least} to {most}, "
-                f"got {show(value)}."
-            )
-        return int(number) if self.type == "integer" else number
-
-
-OPTIONS = {
-    option.name: option
-    for option in (
-        Option(
-            "api_version",
-            "string",
-            "Stripe API version",
-            "Sent with every request, so that answers keep their shape.",
-            DEFAULT_API_VERSION,
-            pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[A-Za-z0-9_]+)?",
-            example="a version such as 2025-02-24.acacia",
-        ),
-        Option(
-            "stripe_account",
-            "string",
-            "Connected account",
-            "acct_… for which a platform's key acts. Empty: the key's own account.",
-            pattern=r"acct_[A-Za-z0-9_]+",
-            example="an id such as acct_1A2b3C4d",
-        ),
-        Option(
-            "timeout",
-            "number",
-            "Timeout (s)",
-            "Seconds for a whole call with all its tries and the waits between them, from when the "
-            "call limit lets it through.",
-            TIMEOUT,
-            bounds=(1, 600),
-        ),
-        Option(
-            "rate_limit_calls",
-            "integer",
-            "Call limit",
-            "Calls of this connection in each period, over all tasks.",
-            ratelimit.CALLS,
-            bounds=(1, 100_000),
-        ),
-        Option(
-            "rate_limit_period",
-            "number",
-            "Call limit period (s)",
-            "The seconds for which the call limit stands.",
-            ratelimit.PERIOD,
-            bounds=(1, 86_400),
-        ),
-        Option(
-            "rate_limit_url",
-            "string",
-            "Call limit store",
-            "redis://… where tasks run on several hosts. Empty: a file, for the tasks of one host.",
-            pattern=r"(rediss?://|sqlite:///).+",
-            example="redis://… or empty",
-        ),
-    )
-}
-
-
-def form() -> dict[str, Any]:
-    """Return the fields of the connection form, as Airflow reads them."""
-    return {name: option.field for name, option in OPTIONS.items()}
+__all__ = ["connect", "test"]
 
 
 def connect(
@@ -150,6 +34,7 @@ def connect(
     log: Any,
     *,
     stripe_account: str | None = None,
+    stripe_context: str | None = None,
     api_version: str | None = None,
     tries: int = 5,
     timeout: float | None = None,
@@ -158,6 +43,7 @@ def connect(
 
     :param log: takes the client's lines.
     :param stripe_account: instead of the connection's.
+    :param stripe_context: instead of the connection's.
     :param api_version: instead of the connection's.
     :param tries: how often a request is sent at most.
     :param timeout: seconds for a whole call with all its tries and the waits between them, instead
@@ -167,60 +53,117 @@ def connect(
     # Airflow loads the form while it starts, so this module must not need Airflow.
     from airflow.sdk.log import mask_secret
 
-    key = ApiKey(connection.password)
-    mask_secret(key.value)
-    if not key.familiar:
-        log.warning(
-            "The API key of %s has no shape that Stripe is known to use.", connection.conn_id
-        )
-    options = _options(connection.extra, stripe_account=stripe_account, api_version=api_version)
+    key, conn_id, extra = ApiKey(connection.password), connection.conn_id, connection.extra
+    host, port = connection.host, connection.port
+    # Error trackers store the locals of the frames that an error passes.
+    del connection
+    base_url = _base_url(host, port)
+    options = read(
+        extra,
+        stripe_account=stripe_account,
+        stripe_context=stripe_context,
+        api_version=api_version,
+    )
     if options["rate_limit_url"]:
         # The address may hold a password.
         mask_secret(options["rate_limit_url"])
-    base_url, account = _base_url(connection.host, connection.port), options["stripe_account"]
-    who = (connection.conn_id, base_url, key.livemode, account or key.account)
+    limiter = ratelimit.limiter_for(
+        options["rate_limit_url"],
+        calls=options["rate_limit_calls"],
+        period=options["rate_limit_period"],
+        notify=log.info,
+    )
+    _tell_place(limiter, log, is_named=bool(options["rate_limit_url"]))
+    key.refuse_unusable()
+    mask_secret(key.value)
+    _judge(key, options)
+    if not key.familiar:
+        log.warning("The API key of %s has no shape that Stripe is known to use.", conn_id)
+    who = (conn_id, base_url, key.livemode, key.account)
     return StripeClient(
         key,
         base_url=base_url,
         api_version=options["api_version"],
-        stripe_account=account,
+        stripe_account=options["stripe_account"],
+        stripe_context=options["stripe_context"],
         timeout=timeout or options["timeout"],
         tries=tries,
-        limiter=ratelimit.limiter_for(
-            options["rate_limit_url"],
-            calls=options["rate_limit_calls"],
-            period=options["rate_limit_period"],
-        ),
+        limiter=limiter,
         limit_key=hashlib.sha256(repr(who).encode()).hexdigest()[:16],
         notify=log.info,
     )
 
 
-def _options(extra: str | None, **instead: str | None) -> dict[str, Any]:
-    """Read the connection's extra; the arguments that are given take its place."""
+def test(make: Callable[[], StripeClient]) -> tuple[bool, str]:
+    """Say in one sentence whether a connection works: one small read of the balance."""
     try:
-        given = json.loads(extra or "{}")
-    except ValueError:
-        given = None
-    if not isinstance(given, dict):
-        raise StripeInputError(
-            'The connection\'s extra must be a JSON object such as {"timeout": 60}.'
+        client = make()
+        balance = client.get("/v1/balance", max_wait=5).body
+    except StripePermissionError as exc:
+        # Stripe answers 403, too, where the key may not act for the account at all.
+        if "rak_balance_read" not in (lacks := missing_permissions(str(exc))):
+            return False, str(exc)
+        where = {True: " in live mode", False: " in test mode", None: ""}[client.livemode]
+        return True, (
+            f"Connected to Stripe{where} with a restricted key that lacks {lacks}, which only "
+            "this test needs."
         )
-    # An empty text, as a template may give, counts as not given.
-    given |= {name: value for name, value in instead.items() if value not in (None, "")}
-    return {name: option.read(given.get(name)) for name, option in OPTIONS.items()}
+    except StripeAuthenticationError as exc:
+        why = "has expired" if exc.code == "api_key_expired" else "is mistyped, or was revoked"
+        return False, (f"Stripe does not accept this API key: it {why} (request {exc.request_id}).")
+    except (StripeError, StripeInputError, RateLimitWait) as exc:
+        return False, str(exc)
+    if balance.get("object") != "balance":
+        return False, (
+            f"{client.base_url} answers, but not as Stripe does: check the API base URL (host)."
+        )
+    return True, f"Connected to Stripe in {'live' if balance.get('livemode') else 'test'} mode."
 
 
-def _shown(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
+def _judge(key: ApiKey, options: Mapping[str, Any]) -> None:
+    """Refuse a key of the other mode, and one that does not say for which account it acts."""
+    wanted, context = options["livemode"], options["stripe_context"]
+    if wanted is not None and key.livemode is (not wanted):
+        held, other = ("a live", "true") if key.livemode else ("a test", "false")
+        raise StripeInputError(
+            f"The connection holds {held} key, and its livemode is {str(wanted).lower()}: put "
+            f"another key there, or set livemode to {other}."
+        )
+    if context and options["stripe_account"]:
+        raise StripeInputError(
+            "stripe_account and stripe_context exclude each other: write a connected account into "
+            "the context, as acct_…/acct_…."
+        )
+    if key.is_of_organization and not context:
+        raise StripeInputError(
+            "The connection holds the key of an organization (sk_org_), which acts for one of its "
+            "accounts: name that as stripe_context, acct_…."
+        )
 
 
-def _number(value: Any) -> float:
-    """Return a number, also one in text; what is none is nan, which is within no bounds."""
-    try:
-        return float("nan") if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return float("nan")
+_told = set[str]()
+
+
+def _tell_place(limiter: ratelimit.Limiter, log: Any, *, is_named: bool) -> None:
+    """Say once in each process where the call limit is kept, and whether others may not see it."""
+    from airflow.sdk import conf
+
+    if (place := str(limiter)) in _told:
+        return
+    _told.add(place)
+    executors = conf.get("core", "executor", fallback="")
+    names = {re.split(r"[.:]", name.strip())[-1] for name in executors.split(",")}
+    # The pods of Airflow's chart say that theirs is the LocalExecutor.
+    local = names <= {"", "LocalExecutor", "SequentialExecutor"}
+    if is_named or (local and "KUBERNETES_SERVICE_HOST" not in os.environ):
+        log.info("The call limit is kept in %s.", place)
+    else:
+        log.warning(
+            "The call limit is kept in %s, so each host or pod has a limit of its own: as "
+            "rate_limit_url, name a Redis for all, in the section [stripe] of Airflow's "
+            "configuration or in the connection's extra.",
+            place,
+        )
 
 
 def _base_url(host: str | None, port: int | None) -> str:
@@ -241,16 +184,17 @@ def _base_url(host: str | None, port: int | None) -> str:
     named = re.fullmatch(r"[\w.:-]+", name) and not blank
     if not named or url.scheme not in ("https", "http") or "@" in url.netloc or url.query:
         raise StripeInputError(
-            "The connection's host must be a base URL such as https://api.stripe.com, without "
-            "user and query."
+            "The API base URL of the connection (its host) must be one such as "
+            "https://api.stripe.com, without user and query."
         )
     if url.scheme == "http" and not _is_loopback(name):
         raise StripeInputError(
-            "The connection's host begins with http://, which would send the API key in clear: "
-            "use https://."
+            "The API base URL of the connection (its host) begins with http://, which would send "
+            "the API key in clear: use https://."
         )
     where = f"[{name}]" if ":" in name else name
-    return f"{url.scheme}://{where}{f':{port}' if port else ''}{url.path.rstrip('/')}"
+    path = url.path.rstrip("/").removesuffix("/v1")
+    return f"{url.scheme}://{where}{f':{port}' if port else ''}{path}"
 
 
 def _is_loopback(name: str) -> bool:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import (
-    AirflowNotFoundException,
     AirflowRescheduleException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -35,7 +34,7 @@ from airflow_provider_stripe_lite.core.reading import (
     reread,
     too_fast,
 )
-from airflow_provider_stripe_lite.core.times import Moment, first_second
+from airflow_provider_stripe_lite.core.times import Moment, first_second, least_gap
 from airflow_provider_stripe_lite.core.values import one_of, whole_number
 from airflow_provider_stripe_lite.core.window import Position, Source
 from airflow_provider_stripe_lite.errors import RateLimitWait, StripeError, StripeInputError
@@ -153,11 +152,16 @@ class StripeFeedSensor(BaseSensorOperator):
             raise StripeInputError(
                 'fields belong to rows: with returns="window" give them to StripeHook.read.'
             )
+        self.allow_fast_polling = allow_fast_polling
         if self.poke_interval < POLL_SECONDS and not allow_fast_polling:
             raise StripeInputError(too_fast("poke_interval", self.poke_interval))
 
     def execute(self, context: Context) -> Any:
         """Poll until something is new; between two polls the process ends, but in poke mode."""
+        gap = least_gap(getattr(context["dag"], "schedule", None))
+        if gap < POLL_SECONDS and not self.allow_fast_polling:
+            # Each run looks at once, however long the others wait between two looks.
+            self.log.warning(too_fast("The time between two runs of the schedule", gap))
         return self._poll(context, context["ti"].get_first_reschedule_date(context))
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
@@ -179,9 +183,6 @@ class StripeFeedSensor(BaseSensorOperator):
         except AirflowRescheduleException as exc:
             wait = max(0.0, (exc.reschedule_date - datetime.now(UTC)).total_seconds())
             self._come_back(wait, self._left(began or datetime.now(UTC)), self._since)
-        except AirflowNotFoundException as exc:
-            # With soft_fail, Airflow would skip a resumed task for this one.
-            raise LookupError(*exc.args) from exc
         except StripeError as exc:
             self.request_log_url = exc.request_log_url
             raise
@@ -193,8 +194,10 @@ class StripeFeedSensor(BaseSensorOperator):
         client = StripeHook(self.stripe_conn_id, stripe_account=account).get_conn()
         self._hurry(client)
         runs = Runs(context, self.stripe_conn_id, account, self.cursor_variable)
+        client.ask_as(f"{runs.key} {runs.run_id}")
         ledger = self._ledger = self._ledger or Ledger(runs, lambda: self._first(context))
-        source = Source(self.feed, self.stripe_conn_id, client.account, client.livemode, self.types)
+        who = (self.stripe_conn_id, client.account, client.livemode)
+        source = Source(self.feed, *who, self.types, client.context)
         outcome = ledger.claim(source, partial(self._look, client, row))
         window, batch = outcome.window, outcome.batch
         result: Any = batch.items if batch and self.returns == "rows" else window

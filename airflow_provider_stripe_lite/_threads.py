@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import copy_context
@@ -31,10 +32,11 @@ async def call_stripe(
     triggerer's supervisor, and where a thread does so beside the event loop, one may get the answer
     to the other. Airflow 3.1 then ends the whole triggerer ("Response read out of order").
     """
-    log = logging.getLogger(__name__)
+    log, asker = logging.getLogger(__name__), uuid.uuid4().hex
     while True:
         connection = await StripeHook.aget_connection(conn_id)
         client = connect(connection, log, stripe_account=stripe_account, tries=1)
+        client.ask_as(asker)
         try:
             return await _in_daemon_thread(partial(call, client))
         except RateLimitWait as exc:

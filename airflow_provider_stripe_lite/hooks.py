@@ -6,23 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 
-from airflow_provider_stripe_lite._connection import connect
+from airflow_provider_stripe_lite._connection import connect, test
 from airflow_provider_stripe_lite.core import arguments, reading
-from airflow_provider_stripe_lite.core.answers import missing_permissions
 from airflow_provider_stripe_lite.core.calls import call
 from airflow_provider_stripe_lite.core.client import StripeClient
 from airflow_provider_stripe_lite.core.fields import projection
 from airflow_provider_stripe_lite.core.lists import list_named
 from airflow_provider_stripe_lite.core.times import Moment, range_of
 from airflow_provider_stripe_lite.core.window import Window, own
-from airflow_provider_stripe_lite.errors import (
-    RateLimitWait,
-    StripeAuthenticationError,
-    StripeError,
-    StripeInputError,
-    StripePermissionError,
-)
+from airflow_provider_stripe_lite.errors import StripeInputError
 
 __all__ = ["StripeHook"]
 
@@ -32,6 +26,8 @@ class StripeHook(BaseHook):
 
     :param stripe_conn_id: id of a connection of type ``stripe``; its password is the API key.
     :param stripe_account: act for this connected account (``acct_…``) instead of the connection's.
+    :param stripe_context: act for this account with an organization's key, instead of the
+        connection's: ``acct_…``, or ``acct_…/acct_…`` for an account connected to it.
     :param api_version: Stripe API version instead of the connection's.
     """
 
@@ -45,11 +41,13 @@ class StripeHook(BaseHook):
         stripe_conn_id: str = default_conn_name,
         *,
         stripe_account: str | None = None,
+        stripe_context: str | None = None,
         api_version: str | None = None,
     ) -> None:
         super().__init__()
         self.stripe_conn_id = stripe_conn_id
         self.stripe_account = stripe_account
+        self.stripe_context = stripe_context
         self.api_version = api_version
         self._client: StripeClient | None = None
 
@@ -58,7 +56,18 @@ class StripeHook(BaseHook):
 
         :raises StripeInputError: the connection cannot be used; the sentence says what to change.
         """
-        self._client = self._client or self._connect()
+        if self._client is None:
+            try:
+                self._client = self._connect()
+            except AirflowNotFoundException:
+                raise StripeInputError(
+                    f"The connection {self.stripe_conn_id} does not exist: add it with the type "
+                    "stripe, or name another one as stripe_conn_id."
+                ) from None
+            except StripeInputError as exc:
+                raise StripeInputError(
+                    f"The connection {self.stripe_conn_id} cannot be used. {exc}"
+                ) from None
         return self._client
 
     def request(
@@ -253,30 +262,14 @@ class StripeHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Say in one sentence whether the key works: one small read of the balance, no retry."""
-        try:
-            client = self._connect(tries=1, timeout=10)
-            live = client.get("/v1/balance", max_wait=5).body.get("livemode") is True
-        except StripePermissionError as exc:
-            lacks = missing_permissions(str(exc)) or "a permission"
-            where = {True: " in live mode", False: " in test mode", None: ""}[client.livemode]
-            return True, (
-                f"Connected to Stripe{where} with a restricted key that lacks {lacks}, which only "
-                "this test needs."
-            )
-        except StripeAuthenticationError as exc:
-            why = "has expired" if exc.code == "api_key_expired" else "is mistyped, or was revoked"
-            return False, (
-                f"Stripe does not accept this API key: it {why} (request {exc.request_id})."
-            )
-        except (StripeError, StripeInputError, RateLimitWait) as exc:
-            return False, str(exc)
-        return True, f"Connected to Stripe in {'live' if live else 'test'} mode."
+        return test(lambda: self._connect(tries=1, timeout=10))
 
     def _connect(self, **options: Any) -> StripeClient:
         return connect(
             self.get_connection(self.stripe_conn_id),
             self.log,
             stripe_account=self.stripe_account,
+            stripe_context=self.stripe_context,
             api_version=self.api_version,
             **options,
         )

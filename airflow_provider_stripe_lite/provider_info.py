@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_stripe_lite import __version__
-from airflow_provider_stripe_lite._connection import form
+from airflow_provider_stripe_lite._options import configuration, form
 
 __all__ = ["get_provider_info"]
 
@@ -38,6 +38,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": f"{_PACKAGE}.transfers",
             }
         ],
+        "config": configuration(),
         "extra-links": [
             f"{_PACKAGE}.links.StripeDashboardLink",
             f"{_PACKAGE}.links.StripeRequestLogLink",

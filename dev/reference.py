@@ -20,9 +20,9 @@ if __name__ == "__main__":
     os.environ["AIRFLOW_HOME"] = _HOME.name
 
 from airflow_provider_stripe_lite import assets, errors, hooks, operators, sensors, transfers
-from airflow_provider_stripe_lite._connection import OPTIONS, Option
 from airflow_provider_stripe_lite._operator import StripeOperator
-from airflow_provider_stripe_lite.core.ratelimit import RateLimiter
+from airflow_provider_stripe_lite._options import OPTIONS, Option
+from airflow_provider_stripe_lite.core.ratelimit import limiter_for
 from airflow_provider_stripe_lite.core.resources import RESOURCES, Resource
 from airflow_provider_stripe_lite.core.window import Window
 from dev import module_graph
@@ -214,7 +214,10 @@ def connection() -> str:
 def _takes(option: Option) -> str:
     """Return what an option may be."""
     if option.type == "string":
-        return {"api_version": "a version", "stripe_account": "`acct_…`"}.get(option.name, "a URL")
+        texts = {"api_version": "a version", "rate_limit_url": "a URL"}
+        return texts.get(option.name, "`acct_…`")
+    if option.type == "boolean":
+        return "true or false"
     least, most = option.bounds
     return f"{'a whole number, ' if option.type == 'integer' else ''}{least} to {most:,}"
 
@@ -268,7 +271,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "hook.init": lambda: call_table(hooks.StripeHook.__init__, hooks.StripeHook),
     "asset": lambda: call_table(assets.stripe_asset, assets.stripe_asset),
     "modules": modules,
-    "limiter": lambda: call_table(RateLimiter.__init__, RateLimiter),
+    "limiter": lambda: call_table(limiter_for, limiter_for),
     "StripeToObjectStorageOperator": lambda: parameter_table(
         transfers.StripeToObjectStorageOperator
     ),

@@ -122,7 +122,7 @@ def set_connection(
 
     def set_(conn_id: str = "stripe_default", *, extra: Any = (), **fields: Any) -> None:
         options = {
-            "rate_limit_url": f"sqlite:///{tmp_path}/calls.sqlite",
+            "rate_limit_url": f"file://{tmp_path}/calls",
             "rate_limit_calls": 10_000,
             "timeout": 5,
         }

@@ -91,8 +91,8 @@ class FakeLimiter:
         """Let ``free`` calls pass (None: all of them), but never more than ``most``."""
         self.free, self.most, self.calls, self.pushed = free, most, 0, list[float]()
 
-    def acquire(self, key: str, timeout: float | None = None) -> float:
-        if self.free is not None and self.calls >= self.free and timeout is not None:
+    def acquire(self, key: str, max_wait: float | None = None) -> float:
+        if self.free is not None and self.calls >= self.free and max_wait is not None:
             raise RateLimitWait(7.0)
         self.calls += 1
         assert self.calls <= self.most, "the reader would read for ever"

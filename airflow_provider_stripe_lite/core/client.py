@@ -6,7 +6,6 @@ https://docs.stripe.com/error-low-level
 
 from __future__ import annotations
 
-import math
 import random
 import time
 import uuid
@@ -40,9 +39,6 @@ API_URL = "https://api.stripe.com"
 TIMEOUT = 80.0
 # A 429 slows down all who share the call limit, for no more seconds than this.
 _SLOW_DOWN = 60.0
-# A wait for the call limit of no more seconds than this gets no line in the log, and others get one
-# in so many seconds: a long read may wait before each page.
-_SILENT_WAIT, _SECONDS_BETWEEN_LINES = 1.0, 10.0
 _REPLAYED = ", the saved answer to an earlier request with this idempotency key"
 
 
@@ -74,6 +70,7 @@ class StripeClient:
         base_url: str = API_URL,
         api_version: str = DEFAULT_API_VERSION,
         stripe_account: str | None = None,
+        stripe_context: str | None = None,
         timeout: float = TIMEOUT,
         tries: int = 5,
         limiter: Limiter | None = None,
@@ -82,20 +79,28 @@ class StripeClient:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         key = api_key if isinstance(api_key, ApiKey) else ApiKey(api_key)
+        key.refuse_unusable()
         self.base_url, self.api_version = base_url, api_version
-        self.livemode, self.account = key.livemode, stripe_account or key.account
+        self.livemode, self.context = key.livemode, stripe_context
+        self.account = stripe_account or stripe_context or key.account
         self.timeout, self.limit_key, self._limiter = timeout, limit_key, limiter
         self._tries, self._notify, self._sleep = tries, notify or (lambda _: None), sleep
-        self.calls, self.unknown, self.waited, self._told = 0, 0, 0.0, -math.inf
+        self.calls, self.unknown, self.waited = 0, 0, 0.0
         self._transport = Transport(
             key,
             base_url=base_url,
             api_version=api_version,
             stripe_account=stripe_account,
+            stripe_context=stripe_context,
         )
 
     def __repr__(self) -> str:
         return f"<StripeClient {self.base_url} livemode={self.livemode}>"
+
+    def ask_as(self, asker: str) -> None:
+        """Ask the call limit as somebody who may come again, in this process or another one."""
+        if self._limiter is not None:
+            self._limiter.asker = asker
 
     def send(
         self,
@@ -272,19 +277,7 @@ class StripeClient:
         return delay
 
     def _pass_limit(self, max_wait: float | None) -> None:
-        """Wait for the call limit, and say so beforehand where the wait is worth a line."""
-        if self._limiter is None:
-            return
-        silent = _SILENT_WAIT if max_wait is None else min(max_wait, _SILENT_WAIT)
-        try:
-            self.waited += self._limiter.acquire(self.limit_key, silent)
-        except RateLimitWait as exc:
-            if max_wait is not None and exc.seconds > max_wait:
-                raise
-            began = time.monotonic()
-            if began - self._told >= _SECONDS_BETWEEN_LINES:
-                self._told = began
-                self._notify(f"Waiting {exc.seconds:.1f} s for the call limit")
+        if self._limiter is not None:
             self.waited += self._limiter.acquire(self.limit_key, max_wait)
 
 

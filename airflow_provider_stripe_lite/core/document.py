@@ -85,7 +85,11 @@ class Document(dict[str, Any]):
         """
         start, end = self.position, batch.position
         self.move(source, end)
-        for name, value in (("account", source.stripe_account), ("livemode", source.livemode)):
+        for name, value in (
+            ("account", source.stripe_account),
+            ("livemode", source.livemode),
+            ("stripe_context", source.stripe_context),
+        ):
             self[name] = self[name] if value is None else value
         before, self["backlog_seconds"] = self.get("backlog_seconds"), None
         if batch.more:

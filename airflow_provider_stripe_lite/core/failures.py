@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Iterator
 from http.client import HTTPException
 
-from airflow_provider_stripe_lite.core.session import Deadline
+from airflow_provider_stripe_lite.core.session import CA_VARIABLES, Deadline
 from airflow_provider_stripe_lite.errors import StripeConnectionError
 
 __all__ = ["failure", "unusable"]
@@ -75,11 +76,11 @@ def _final(exc: Exception, causes: list[BaseException]) -> str | None:
     if refused := _first(causes, ssl.SSLCertVerificationError, CertificateError):
         why = getattr(refused, "verify_message", None) or refused
         return (
-            f"its certificate does not verify ({why}); check the connection's host, and where a "
-            "proxy signs with a CA of its own, name the CA's file in REQUESTS_CA_BUNDLE"
+            f"its certificate does not verify ({why}); check the API base URL, and where a proxy "
+            f"signs with a CA of its own, name the CA's file in REQUESTS_CA_BUNDLE{_named()}"
         )
     if isinstance(exc, InvalidURL | InvalidSchema | MissingSchema):
-        return "its address, or that of the proxy, is none; check the connection's host"
+        return "its address, or that of the proxy, is none; check the API base URL"
     return None
 
 
@@ -90,19 +91,25 @@ def _passing(causes: list[BaseException]) -> str:
     if _first(causes, ProxyError):
         return f"the proxy does not connect ({_name(causes)}); check HTTPS_PROXY and the proxy"
     if _first(causes, socket.gaierror):
-        return "its name cannot be resolved; check the connection's host and this machine's DNS"
+        return "its name cannot be resolved; check the API base URL and this machine's DNS"
     if _first(causes, ConnectionRefusedError):
-        return "it refuses the connection; check the connection's host and port"
+        return "it refuses the connection; check the API base URL"
     if _first(causes, TimeoutError):
         return "it could not be connected to in time; check the network and its firewalls"
     if _first(causes, ssl.SSLError):
-        return f"TLS broke off ({_name(causes)}); check the network and the connection's host"
+        return f"TLS broke off ({_name(causes)}); check the network and the API base URL"
     if _first(causes, ConnectionError, HTTPException):
         return f"the connection broke off ({_name(causes)}); check the network"
     if type(causes[-1]) is OSError:
         # So `requests` says that a file of certificates is not there.
-        return f"{causes[-1]}; check REQUESTS_CA_BUNDLE"
-    return f"{_name(causes)}; check the network and the connection's host"
+        return f"{causes[-1]}; check REQUESTS_CA_BUNDLE{_named()}"
+    return f"{_name(causes)}; check the network and the API base URL"
+
+
+def _named() -> str:
+    """Return which file of certificates counts now."""
+    found = ((name, os.environ.get(name)) for name in CA_VARIABLES)
+    return next((f" ({name} names {file} now)" for name, file in found if file), "")
 
 
 def _name(causes: list[BaseException]) -> str:

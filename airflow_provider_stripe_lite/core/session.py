@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import time
 from http.client import HTTPResponse
@@ -11,12 +12,18 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_stripe_lite import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import requests
     from urllib3.connection import HTTPConnection
 
-__all__ = ["Deadline", "bounded_session"]
+    from airflow_provider_stripe_lite.core.keys import ApiKey
+
+__all__ = ["CA_VARIABLES", "Deadline", "bounded_session"]
 
 _BUFFER = 65_536
+# The first one that is set counts; requests itself reads two of them.
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 class Deadline:
@@ -73,14 +80,13 @@ class _BoundedResponse(HTTPResponse):
         self.fp = io.BufferedReader(_BoundedReader(raw, sock, deadline), _BUFFER)
 
 
-def bounded_session(api_key: str, api_version: str, stripe_account: str | None) -> requests.Session:
+def bounded_session(key: ApiKey, headers: Mapping[str, str]) -> requests.Session:
     """Return a session that sends the key to the host of the request and nowhere else.
 
     The timeout of a request holds for its whole answer.
 
-    :param api_key: goes into the Authorization header alone.
-    :param api_version: sent as ``Stripe-Version``.
-    :param stripe_account: sent as ``Stripe-Account``.
+    :param key: goes into the Authorization header alone.
+    :param headers: sent with each request, beside those that are always the same.
     """
     # Imported here, so that parsing a DAG file does not pay for an HTTP library.
     import requests
@@ -90,7 +96,7 @@ def bounded_session(api_key: str, api_version: str, stripe_account: str | None) 
     # A bare header would lose to an entry in ~/.netrc.
     class Bearer(AuthBase):
         def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-            request.headers["Authorization"] = f"Bearer {api_key}"
+            request.headers["Authorization"] = f"Bearer {key.value}"
             return request
 
     class Adapter(HTTPAdapter):
@@ -107,19 +113,14 @@ def bounded_session(api_key: str, api_version: str, stripe_account: str | None) 
 
     session = requests.Session()
     session.auth = Bearer()
+    if not any(map(os.environ.get, CA_VARIABLES[:2])):
+        session.verify = os.environ.get(CA_VARIABLES[2]) or True
     for scheme in ("http://", "https://"):
         session.mount(scheme, Adapter())
     agent = f"airflow-provider-stripe-lite/{__version__} python-requests/{requests.__version__}"
     session.headers.update(
-        {
-            "Stripe-Version": api_version,
-            "User-Agent": agent,
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip",
-        }
+        {**headers, "User-Agent": agent, "Accept": "application/json", "Accept-Encoding": "gzip"}
     )
-    if stripe_account:
-        session.headers["Stripe-Account"] = stripe_account
     return session
 
 

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, date, datetime
+import math
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.scrub import show
 from airflow_provider_stripe_lite.errors import StripeInputError
 
-__all__ = ["DAY", "FIRST", "FUTURE", "Moment", "first_second", "iso", "range_of", "second_of"]
+__all__ = [
+    "DAY",
+    "FIRST",
+    "FUTURE",
+    "Moment",
+    "first_second",
+    "iso",
+    "least_gap",
+    "range_of",
+    "second_of",
+]
 
 DAY = 86_400
 # Two clocks may be so many seconds apart before anybody is told.
@@ -83,6 +94,29 @@ def first_second(start_from: object, now: datetime) -> int:
             'delivered until then. Give a past time, or "now".'
         )
     return second
+
+
+def least_gap(schedule: object) -> float:
+    """Return the least seconds between two times of a schedule, infinity where it does not say.
+
+    :param schedule: an interval, or a cron expression with five fields, of which the minutes count.
+    """
+    if isinstance(schedule, timedelta):
+        return schedule.total_seconds()
+    fields = schedule.split() if isinstance(schedule, str) else []
+    minutes = set[int]()
+    # Airflow itself judges the expression.
+    with contextlib.suppress(ValueError):
+        for part in fields[0].split(",") if len(fields) == 5 else ():
+            among, _, step = part.partition("/")
+            first, _, last = among.replace("*", "0-59").partition("-")
+            last = last or ("59" if step else first)
+            minutes.update(range(int(first), int(last) + 1, int(step or 1)))
+    ordered = sorted(minutes)
+    # From one hour to the next, where each of them counts.
+    again = [*ordered[1:], *(minute + 60 for minute in ordered[:1] if fields[1] == "*")]
+    gaps = (later - minute for minute, later in zip(ordered, again, strict=False))
+    return 60.0 * min(gaps, default=math.inf)
 
 
 def iso(second: int) -> str:

@@ -54,13 +54,25 @@ class Transport:
     :param base_url: where Stripe is.
     :param api_version: sent as ``Stripe-Version``.
     :param stripe_account: sent as ``Stripe-Account``.
+    :param stripe_context: sent as ``Stripe-Context``.
     """
 
     def __init__(
-        self, key: ApiKey, *, base_url: str, api_version: str, stripe_account: str | None
+        self,
+        key: ApiKey,
+        *,
+        base_url: str,
+        api_version: str,
+        stripe_account: str | None,
+        stripe_context: str | None,
     ) -> None:
         self._base_url, self._key = base_url, key
-        self._session = bounded_session(key.value, api_version, stripe_account)
+        sent = {
+            "Stripe-Version": api_version,
+            "Stripe-Account": stripe_account,
+            "Stripe-Context": stripe_context,
+        }
+        self._session = bounded_session(key, {name: value for name, value in sent.items() if value})
         # The key goes to this machine itself in clear, so no proxy of the environment may see it.
         self._session.trust_env = not base_url.startswith("http://")
 

@@ -84,6 +84,7 @@ class Source(NamedTuple):
     :param stripe_account: ``acct_…``, or a short hash of the key's own account, or None.
     :param livemode: whether the key is a live one; None where the key does not tell.
     :param types: the event types of an event feed, else None.
+    :param stripe_context: the account for which an organization's key acts, or None.
     """
 
     feed: str
@@ -91,6 +92,7 @@ class Source(NamedTuple):
     stripe_account: str | None
     livemode: bool | None
     types: list[str] | None = None
+    stripe_context: str | None = None
 
 
 def stretch(source: Source, start: Position, end: Position, count: int | None) -> Window:

@@ -37,9 +37,9 @@ with DAG("all_nine", schedule=None):
 
 def ours() -> dict[str, float]:
     """Return the cost of one permit of this package's limiter."""
-    from airflow_provider_stripe_lite.core.ratelimit import RateLimiter
+    from airflow_provider_stripe_lite.core.ratelimit import limiter_for
 
-    limiter = RateLimiter(Path(tempfile.mkdtemp()) / "calls.sqlite", calls=MANY)
+    limiter = limiter_for(f"file://{tempfile.mkdtemp()}", calls=MANY)
     return _each(lambda: limiter.acquire("bench"))
 
 

@@ -171,9 +171,9 @@ def _client(url: str, fast: bool) -> StripeClient:
     """Return the provider's client with its call limit on."""
     decode_with_orjson(fast)
     from airflow_provider_stripe_lite.core.client import StripeClient
-    from airflow_provider_stripe_lite.core.ratelimit import RateLimiter
+    from airflow_provider_stripe_lite.core.ratelimit import limiter_for
 
-    limiter = RateLimiter(Path(tempfile.mkdtemp()) / "calls.sqlite", calls=1_000_000)
+    limiter = limiter_for(f"file://{tempfile.mkdtemp()}", calls=1_000_000)
     return StripeClient(KEY, base_url=url, limiter=limiter)
 
 

@@ -43,7 +43,7 @@ def connect(url: str, **options: Any) -> None:
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ["AIRFLOW_HOME"] = home
     extra = {
-        "rate_limit_url": f"sqlite:///{home}/calls.sqlite",
+        "rate_limit_url": f"file://{home}/calls",
         "rate_limit_calls": 100_000,
         **options,
     }

@@ -43,7 +43,7 @@ def test_a_connection_as_uri(
     fake: FakeStripe, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     """The URI form works, whose options are all text, and whose host may hold a URL of its own."""
-    limit_url = quote(f"sqlite:///{tmp_path}/calls.sqlite", safe="")
+    limit_url = quote(f"file://{tmp_path}/calls", safe="")
     options = f"timeout=5&rate_limit_calls=50&rate_limit_url={limit_url}"
     monkeypatch.setenv("AIRFLOW_CONN_C", f"stripe://:{KEY}@{quote(fake.url, safe='')}/?{options}")
     made = fake.add("customer")
@@ -109,7 +109,7 @@ def test_where_stripe_is(host: str | None, port: int | None, url: str) -> None:
 )
 def test_where_stripe_is_not(host: str) -> None:
     """An address that would send the key elsewhere, or in clear, is refused with a sentence."""
-    with pytest.raises(StripeInputError, match="connection's host"):
+    with pytest.raises(StripeInputError, match="The API base URL of the connection"):
         client_of(host=host)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from airflow_provider_stripe_lite._connection import OPTIONS
+from airflow_provider_stripe_lite._options import OPTIONS
 from airflow_provider_stripe_lite.errors import StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.provider_info import get_provider_info
@@ -29,6 +29,14 @@ JUDGED: list[tuple[str, Any, bool]] = [
     ("stripe_account", "acct_", False),
     ("stripe_account", "acct_é", False),
     ("stripe_account", ["acct_1"], False),
+    ("stripe_context", "acct_1", True),
+    ("stripe_context", "acct_1/acct_2", True),
+    ("stripe_context", "acct_1/", False),
+    ("stripe_context", "acct 1", False),
+    ("livemode", False, True),
+    ("livemode", None, True),
+    ("livemode", 1, False),
+    ("livemode", "yes", False),
     ("timeout", 1, True),
     ("timeout", 60, True),
     ("timeout", 12.5, True),
@@ -53,13 +61,13 @@ JUDGED: list[tuple[str, Any, bool]] = [
     ("rate_limit_period", 100_000, False),
     ("rate_limit_url", "redis://h", True),
     ("rate_limit_url", "rediss://h", True),
-    ("rate_limit_url", "sqlite:////tmp/calls.sqlite", True),
+    ("rate_limit_url", "file:///tmp/calls", True),
     ("rate_limit_url", "", True),
     ("rate_limit_url", "redis://", False),
     ("rate_limit_url", " redis://h", False),
     ("rate_limit_url", "ftp://x", False),
-    ("rate_limit_url", "file:///x", False),
-    ("rate_limit_url", "sqlite://x", False),
+    ("rate_limit_url", "sqlite:///x", False),
+    ("rate_limit_url", "file://x", False),
     ("rate_limit_url", 5, False),
 ]
 

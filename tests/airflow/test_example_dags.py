@@ -203,7 +203,8 @@ def test_lists_by_day(
     database: None, stripe: FakeStripe, clock: Clock, tmp_path: Path, monkeypatch: Any
 ) -> None:
     """Each list has a file of its own."""
-    monkeypatch.setenv("AIRFLOW_VAR_STRIPE_LAKE", f"file://{tmp_path}")
+    lake = tmp_path / "lake"
+    monkeypatch.setenv("AIRFLOW_VAR_STRIPE_LAKE", f"file://{lake}")
     dag = example("lists_by_day")
     for feed in dag.task_dict:
         stripe.add(feed, created=NOW)
@@ -211,7 +212,7 @@ def test_lists_by_day(
     run = Run(dag, NOW, interval=(NOW - 10, NOW + 10)).go()
     assert run.state() == "success"
     assert [run.xcom(feed)["count"] for feed in dag.task_dict] == [1] * 5
-    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {*dag.task_dict}
+    assert {path.name for path in lake.iterdir()} == {*dag.task_dict}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -154,6 +154,8 @@ def test_the_form_has_the_options(form: dict[str, Any]) -> None:
     assert {name: field["schema"]["type"] for name, field in fields.items()} == {
         "api_version": ["string", "null"],
         "stripe_account": ["string", "null"],
+        "stripe_context": ["string", "null"],
+        "livemode": ["boolean", "null"],
         "timeout": ["number", "null"],
         "rate_limit_calls": ["integer", "null"],
         "rate_limit_period": ["number", "null"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,9 +27,9 @@ class Limit:
 
     busy, seconds = 0, 600.0
 
-    def acquire(self, key: str, timeout: float | None = None) -> float:
+    def acquire(self, key: str, max_wait: float | None = None) -> float:
         """Let pass, or say how long it is."""
-        if self.busy and timeout is not None and timeout < self.seconds:
+        if self.busy and max_wait is not None and max_wait < self.seconds:
             self.busy -= 1
             raise RateLimitWait(self.seconds)
         return 0.0
@@ -45,6 +46,7 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> Limit:
     return limit
 
 
+START = datetime(2026, 1, 1, tzinfo=UTC)
 QUIET: list[dict[str, Any]] = [{}, {"soft_fail": True}, {"silent_fail": True}, {"never_fail": True}]
 
 
@@ -120,8 +122,8 @@ def test_a_sensor_waits_for_a_place_that_is_near(
     waits: list[float | None] = []
 
     class Near(Limit):
-        def acquire(self, key: str, timeout: float | None = None) -> float:
-            waits.append(timeout)
+        def acquire(self, key: str, max_wait: float | None = None) -> float:
+            waits.append(max_wait)
             return 0.0
 
     monkeypatch.setattr(ratelimit, "limiter_for", lambda *_, **__: Near())
@@ -141,3 +143,19 @@ def test_poke_mode_waits_for_a_place_itself(
     limit.busy = 1
     run = Run(dag, NOW).go()
     assert ids(run.xcom("new")) == made
+
+
+@pytest.mark.parametrize("allow_fast_polling", [False, True])
+def test_a_schedule_that_is_quicker_than_a_poll_is_named(
+    stripe: FakeStripe, capfd: pytest.CaptureFixture[str], allow_fast_polling: bool
+) -> None:
+    """Each of its runs looks at once."""
+    name = f"quick_{allow_fast_polling}".lower()
+    with DAG(name, schedule=timedelta(seconds=60), start_date=START) as dag:
+        StripeNewCustomerSensor(
+            task_id="new", start_from="beginning", allow_fast_polling=allow_fast_polling
+        )
+    stripe.add("customer", created=NOW - 100)
+    Run(dag, NOW).go()
+    words = "The time between two runs of the schedule is 60 s, less than 120"
+    assert (words in capfd.readouterr().out) is not allow_fast_polling

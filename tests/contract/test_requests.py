@@ -57,7 +57,7 @@ def hook(
     """A hook that speaks the version."""
     extra = {
         "api_version": version,
-        "rate_limit_url": f"sqlite:///{tmp_path}/calls.sqlite",
+        "rate_limit_url": f"file://{tmp_path}/calls",
         "rate_limit_calls": 10_000,
     }
     connection = {

@@ -34,7 +34,7 @@ def client(connect: Connect) -> StripeClient:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Return where a limiter may keep its calls."""
-    return tmp_path / "calls.sqlite"
+    return tmp_path / "calls"
 
 
 @pytest.fixture

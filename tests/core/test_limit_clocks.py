@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from airflow_provider_stripe_lite.core.ratelimit import RateLimiter, RedisRateLimiter
+from airflow_provider_stripe_lite.core.ratelimit import limiter_for
 from airflow_provider_stripe_lite.errors import RateLimitWait
 from dev.benchmarks import limiter
-from tests.core.limits import CALLS, MOST, PERIOD, taken
+from tests.core.limits import CALLS, MOST, PERIOD, limiter_in, taken
 
 
 @pytest.mark.parametrize("step", [-3600, 3600])
@@ -25,7 +25,7 @@ def test_a_clock_that_is_set_changes_no_wait(
         uptime += seconds
 
     monkeypatch.setattr(time, "monotonic", lambda: uptime)
-    patient = RateLimiter(path, calls=CALLS, period=PERIOD, sleep=sleep)
+    patient = limiter_in(path, calls=CALLS, period=PERIOD, sleep=sleep)
     stamps = taken(patient, CALLS)
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + step)
@@ -39,7 +39,7 @@ def test_after_a_restart_of_the_host_the_limit_holds_and_a_wait_that_was_refused
 ) -> None:
     uptime = 90_000.0
     monkeypatch.setattr(time, "monotonic", lambda: uptime)
-    impatient = RateLimiter(path, calls=CALLS, period=60, sleep=lambda _: None)
+    impatient = limiter_in(path, calls=CALLS, period=60, sleep=lambda _: None)
     for _ in range(CALLS):
         impatient.acquire("k")
     uptime = 10.0
@@ -60,7 +60,7 @@ def test_a_hold_survives_a_clock_that_starts_anew(
     """What the server has asked for is not forgotten, and not prolonged."""
     uptime = 1e6
     monkeypatch.setattr(time, "monotonic", lambda: uptime)
-    limiter = RateLimiter(tmp_path / "calls", sleep=lambda _: None)
+    limiter = limiter_in(tmp_path / "calls", sleep=lambda _: None)
     limiter.push("a", 30)
     uptime = 5.0
     assert limiter.acquire("a") == pytest.approx(30)
@@ -71,20 +71,14 @@ def test_after_the_clock_of_redis_was_set_back_the_limit_holds_and_a_refused_wai
 ) -> None:
     redis = pytest.importorskip("redis")
     period = PERIOD / 2
-    impatient = RedisRateLimiter(redis_url, calls=CALLS, period=period)
+    impatient = limiter_for(redis_url, calls=CALLS, period=period)
     begin, key = time.monotonic(), uuid4().hex
-    times, clock = f"airflow-stripe:{{{key}}}:slots", f"airflow-stripe:{{{key}}}:clock"
     for _ in range(CALLS):
         impatient.acquire(key)
-    with redis.Redis.from_url(redis_url, decode_responses=True) as server:
+    with redis.Redis.from_url(redis_url) as server:
+        (name,) = server.scan_iter(f"*{key}*")
         # As if it had been an hour later when these calls were made.
-        later = [float(slot) + 3600 for slot in server.lrange(times, 0, -1)]
-        server.delete(times)
-        server.rpush(times, *later)
-        server.hset(
-            clock,
-            mapping={name: float(server.hget(clock, name)) + 3600 for name in ("seen", "hold")},
-        )
+        server.hincrbyfloat(name, "ahead", -3600)
     with pytest.raises(RateLimitWait) as refused:
         impatient.acquire(key, 0)
     assert refused.value.seconds <= 2 * period

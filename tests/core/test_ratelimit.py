@@ -11,14 +11,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_stripe_lite.core.ratelimit import (
-    CALLS,
-    PERIOD,
-    RateLimiter,
-    RedisRateLimiter,
-    limiter_for,
-)
+from airflow_provider_stripe_lite.core.ratelimit import CALLS, PERIOD, STEP_BACK, limiter_for
 from airflow_provider_stripe_lite.errors import RateLimitWait
+from tests.core.limits import limiter_in
 
 REDIS = "redis://127.0.0.1:6379/0"
 Make = Callable[..., Any]
@@ -38,13 +33,13 @@ def redis_answers() -> bool:
 needs_redis = pytest.mark.skipif(
     not redis_answers(), reason="No Redis server, or no client for it, at 127.0.0.1:6379."
 )
-STORES = ["sqlite", pytest.param("redis", marks=needs_redis)]
+STORES = ["file", pytest.param("redis", marks=needs_redis)]
 
 
 @pytest.fixture(params=STORES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where the calls are counted."""
-    return REDIS if request.param == "redis" else f"sqlite://{tmp_path}/calls.sqlite"
+    return REDIS if request.param == "redis" else f"file://{tmp_path}/calls"
 
 
 @pytest.fixture
@@ -80,20 +75,19 @@ def test_the_first_calls_are_free_and_the_others_wait_their_turn(make: Make, key
     assert limiter.slept == waits[3:]
 
 
-def test_a_caller_that_will_not_wait_gets_the_number_and_takes_no_slot(
-    make: Make, key: str
-) -> None:
-    """However often it asks, the next one who waits gets that very slot."""
-    limiter = make()
+def test_a_caller_that_will_not_wait_gets_the_number(make: Make, key: str) -> None:
+    """Who waits so long gets a slot then, and is told before."""
+    limiter, told = make(), list[str]()
+    limiter._notify = told.append
     for _ in range(3):
-        limiter.acquire(key, timeout=0)
-    for _ in range(5):
-        with pytest.raises(RateLimitWait) as caught:
-            limiter.acquire(key, timeout=50)
-        assert 99 < caught.value.seconds <= 101
-    assert limiter.slept == []
-    assert limiter.acquire(key, timeout=150) <= 101
+        limiter.acquire(key, max_wait=0)
+    with pytest.raises(RateLimitWait) as caught:
+        limiter.acquire(key, max_wait=50)
+    assert 99 < caught.value.seconds <= 101
+    assert limiter.slept == told == []
+    assert limiter.acquire(key, max_wait=150) <= 101
     assert 99 < limiter.slept[0] <= 101
+    assert told == [f"Waiting {limiter.slept[0]:.1f} s for the call limit"]
 
 
 def test_each_key_has_a_limit_of_its_own(make: Make, key: str) -> None:
@@ -109,7 +103,7 @@ def test_limiters_of_one_store_count_together(make: Make, key: str) -> None:
     first, second = make(), make()
     assert [first.acquire(key), second.acquire(key), first.acquire(key)] == [0, 0, 0]
     with pytest.raises(RateLimitWait):
-        second.acquire(key, timeout=0)
+        second.acquire(key, max_wait=0)
 
 
 def test_a_push_makes_everybody_wait(make: Make, key: str) -> None:
@@ -121,9 +115,9 @@ def test_a_push_makes_everybody_wait(make: Make, key: str) -> None:
     limiter.push(key, 30)
     limiter.push(key, 5)
     with pytest.raises(RateLimitWait) as caught:
-        other.acquire(key, timeout=0)
+        other.acquire(key, max_wait=0)
     assert 29 < caught.value.seconds <= 30
-    assert 29 < other.acquire(key) <= 30
+    assert 29 < other.acquire(key) <= 30 + STEP_BACK
     assert other.acquire(f"{key}-other") == 0
 
 
@@ -148,11 +142,11 @@ def test_slots_become_free_again(make: Make, key: str) -> None:
 
 def test_the_defaults_are_the_promise(tmp_path: Path) -> None:
     """100 calls in 60 seconds."""
-    limiter = RateLimiter(tmp_path / "calls", sleep=lambda _: None)
+    limiter = limiter_in(tmp_path / "calls", sleep=lambda _: None)
     assert (limiter.calls, limiter.period) == (CALLS, PERIOD) == (100, 60)
     assert [limiter.acquire("a") for _ in range(100)] == [0] * 100
     with pytest.raises(RateLimitWait) as caught:
-        limiter.acquire("a", timeout=0)
+        limiter.acquire("a", max_wait=0)
     assert 59 < caught.value.seconds <= 60.5
 
 
@@ -173,12 +167,10 @@ def test_threads_share_a_limiter(make: Make, key: str) -> None:
 
 @needs_redis
 def test_redis_forgets_a_connection_that_is_not_used(key: str) -> None:
-    """Its keys expire by themselves, soon after the last slot has passed."""
+    """Its record expires by itself, a month after the last call."""
     import redis
 
-    limiter = RedisRateLimiter(REDIS, calls=2, period=10)
-    limiter.acquire(key)
+    limiter_for(REDIS, calls=2, period=10).acquire(key)
     with redis.Redis.from_url(REDIS) as server:
-        names = list(server.scan_iter(f"*{key}*"))
-        assert len(names) == 2
-        assert all(0 < server.ttl(name) <= 25 for name in names)
+        (name,) = server.scan_iter(f"*{key}*")
+        assert 29 * 86_400 < server.ttl(name) <= 30 * 86_400

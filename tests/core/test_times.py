@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,15 @@ from typing import Any
 import pytest
 
 from airflow_provider_stripe_lite.core import clock as host
-from airflow_provider_stripe_lite.core.times import FIRST, FUTURE, first_second, iso, second_of
+from airflow_provider_stripe_lite.core.times import (
+    DAY,
+    FIRST,
+    FUTURE,
+    first_second,
+    iso,
+    least_gap,
+    second_of,
+)
 from airflow_provider_stripe_lite.errors import StripeInputError
 from tests.helpers import NOW
 
@@ -115,3 +124,31 @@ def test_a_second_is_shown_as_people_and_machines_read_it() -> None:
     assert iso(NOW) == "2026-02-02T02:40:00+00:00"
     assert iso(0) == "1970-01-01T00:00:00+00:00"
     assert second_of("x", iso(NOW)) == NOW
+
+
+@pytest.mark.parametrize(
+    ("schedule", "seconds"),
+    [
+        (timedelta(minutes=1), 60),
+        (timedelta(days=1), DAY),
+        ("* * * * *", 60),
+        ("*/1 3 * * *", 60),
+        ("*/2 * * * *", 120),
+        ("*/7 * * * *", 240),
+        ("0,1,30 * * * *", 60),
+        ("59,0 * * * *", 60),
+        ("10-12/2 * * * *", 120),
+        ("0 * * * *", 3600),
+        ("5/1 * * * *", 60),
+        ("0,59 3 * * *", 59 * 60),
+        ("0 0 * * *", math.inf),
+        ("0 0 * *", math.inf),
+        ("@hourly", math.inf),
+        ("x * * * *", math.inf),
+        (None, math.inf),
+        ([], math.inf),
+    ],
+)
+def test_the_least_time_between_two_runs_of_a_schedule(schedule: Any, seconds: float) -> None:
+    """Only what is under two minutes is asked for."""
+    assert least_gap(schedule) == seconds
