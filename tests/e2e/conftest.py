@@ -79,7 +79,7 @@ def living_airflow(database: str, folder: Path) -> Iterator[AirflowStack]:
     """Run an Airflow with a fake Stripe; its DAG files are copies that a test may break."""
     dags = folder / "dags"
     shutil.copytree(DAGS, dags, ignore=shutil.ignore_patterns("__pycache__"))
-    limits = f"sqlite:///{folder}/calls.sqlite"
+    limits = f"file://{folder}/calls"
     with FakeStripeProcess() as fake:
         connections = {f"stripe_{name}": connection(fake, name, limits) for name in STREAMS}
         with AirflowStack(

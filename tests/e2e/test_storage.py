@@ -78,7 +78,7 @@ def airflow(
     """Run an Airflow that knows both."""
     if not is_there("postgresql"):
         pytest.skip(ABSENT)
-    limit = {"rate_limit_calls": 100_000, "rate_limit_url": f"sqlite:///{tmp_path}/calls.sqlite"}
+    limit = {"rate_limit_calls": 100_000, "rate_limit_url": f"file://{tmp_path}/calls"}
     with AirflowStack(
         dags_folder=DAGS,
         home=ROOT / ".e2e" / DAG,

@@ -54,7 +54,7 @@ def site(
     ignored = shutil.ignore_patterns("__pycache__")
     for folder in (ROOT / "example_dags", Path(__file__).parent / "dags"):
         shutil.copytree(folder, dags, dirs_exist_ok=True, ignore=ignored)
-    limits = {"rate_limit_url": f"sqlite:///{tmp_path_factory.mktemp('limits')}/calls.sqlite"}
+    limits = {"rate_limit_url": f"file://{tmp_path_factory.mktemp('limits')}"}
     connections: dict[str, dict[str, Any]] = {
         "stripe_default": {**fake.connection(KEY), "extra": limits},
         "stripe_live": {**fake.connection(LIVE_KEY), "extra": limits},

@@ -113,7 +113,8 @@ def test_a_log_has_one_line_for_each_call_of_consequence(
     }
     page.set_viewport_size({"width": 1280, "height": 480})
     for (dag, task, index), patterns in expected.items():
-        lines = log_lines(site, dag, task, index)
+        place, *lines = log_lines(site, dag, task, index)
+        assert re.fullmatch(r"The call limit is kept in /.* of this host\.", place), place
         assert len(lines) == len(patterns), lines
         for line, pattern in zip(lines, patterns, strict=True):
             assert re.fullmatch(pattern, line), line
