@@ -3,7 +3,7 @@
 Calls take ``calls`` slots in turn, and a slot is free again one period after its call, so no
 period holds more calls than there are slots. Who asks knows the wait before it begins, nobody
 polls, and callers are served in the order in which they asked. Who will not wait is promised a
-slot that lapses after a period, or callers that wait would take them all. A caller that dies
+slot, for a period or 20 seconds, or callers that wait would take them all. A caller that dies
 wastes its slot, which is the safe side.
 """
 

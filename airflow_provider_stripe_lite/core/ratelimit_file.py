@@ -47,7 +47,9 @@ class FileStore:
         return f"{self.directory} of this host"
 
     def change(self, name: str, fields: tuple[str, ...], step: Callable[[Any], _T]) -> _T:
-        """Change a record by one step, as a whole or not at all, and return what the step does.
+        """Change a record by one step, and return what the step does.
+
+        A process that dies in the middle wastes a slot at most.
 
         :param fields: the names that the record may have beside numbers at indexes.
         :raises TimeoutError: the store cannot be reached now.
