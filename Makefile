@@ -36,7 +36,7 @@ lint: .venv/dev ## ruff and mypy
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
-e2e: .venv/dev ## real schedulers, databases, kills and S3, a browser: about 15 minutes
+e2e: .venv/dev ## real schedulers, databases, kills, hosts and S3, a browser: about 20 minutes
 	$(PY) -m pytest -s -m e2e
 
 soak: .venv/dev ## the same for longer, once for each release: make soak SERIES=10

@@ -126,8 +126,8 @@ def _judge(key: ApiKey, options: Mapping[str, Any]) -> None:
     if wanted is not None and key.livemode is (not wanted):
         held, other = ("a live", "true") if key.livemode else ("a test", "false")
         raise StripeInputError(
-            f"The connection holds {held} key, and its livemode is {str(wanted).lower()}: put "
-            f"another key there, or set livemode to {other}."
+            f"The connection holds {held} key, and livemode in its extra is {str(wanted).lower()}: "
+            f"put another key there, or set livemode to {other}."
         )
     if context and options["stripe_account"]:
         raise StripeInputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,6 +30,7 @@ class Option:
     :param bounds: least and largest number.
     :param pattern: what a text must match as a whole.
     :param example: what a refusal names for a text.
+    :param choices: what the form's list calls true, false and, as "None", neither.
     :param everywhere: whether Airflow's configuration has it, too, for all connections.
     """
 
@@ -40,17 +42,24 @@ class Option:
     bounds: tuple[int, int] = (1, 1)
     pattern: str = ".*"
     example: str = ""
+    choices: Mapping[str, str] | None = None
     everywhere: bool = False
 
     @property
     def field(self) -> dict[str, Any]:
         """Return the option as a field of Airflow's connection form."""
         least, most = self.bounds
-        rule: dict[str, Any] = {"minimum": least, "maximum": most}
-        if self.type in ("string", "boolean"):
-            rule = {"pattern": f"^{self.pattern}$"} if self.type == "string" else {}
+        type_, rule = self.type, dict[str, Any](minimum=least, maximum=most)
+        if self.type == "string":
+            rule = {"pattern": f"^{self.pattern}$"}
+        elif self.type == "boolean":
+            # On a switch, nobody sees whether it says false or nothing.
+            type_, rule = (
+                "string",
+                {"enum": ["true", "false", None], "values_display": self.choices},
+            )
         # The form marks a field as required unless its type may be null.
-        schema = {"type": [self.type, "null"], **rule}
+        schema = {"type": [type_, "null"], **rule}
         empty = "" if self.default is None else f" Empty: {_shown(self.default)}."
         return {"label": self.label, "description": self.description + empty, "schema": schema}
 
@@ -63,7 +72,7 @@ class Option:
         if value is None or value == "":
             return self.default
         if self.type == "boolean":
-            return CHECKS["flag"](self.name, 0, value)
+            return CHECKS["flag"](self._where, 0, value)
         if self.type == "string":
             if isinstance(value, str) and re.fullmatch(self.pattern, value):
                 return value
@@ -116,7 +125,8 @@ OPTIONS = {
             "livemode",
             "boolean",
             "Live mode",
-            "Refuse keys of the other mode. Empty: keys of both.",
+            "Which keys the connection may hold, so that others are refused. Empty: both kinds.",
+            choices={"true": "live keys", "false": "test keys", "None": "both kinds"},
         ),
         Option(
             "timeout",

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -50,7 +50,9 @@ class AirflowStack(AirflowApi):
     :param connections: kept in the database, so that they are seen and changed in the UI.
     :param components: which of them to start; ``api-server`` is always needed. With
         ``execution-api`` the tasks have an api-server of their own: on a busy SQLite the two
-        would hold each other up.
+        would hold each other up. Behind an @ stands the host of a component, such as
+        ``triggerer@one`` or ``celery-worker@one``: it shares this machine's network and
+        AIRFLOW_HOME, and has a temporary directory of its own.
     :param say: called with sentences that say what is being waited for.
     """
 
@@ -84,6 +86,8 @@ class AirflowStack(AirflowApi):
         self.home = self._home.folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._sessions: set[int] = set()
+        # How often a worker had said before it was started again that it is ready.
+        self._ready: dict[str, int] = {}
         # Epoch seconds at which a component was ended, and at which it was healthy again.
         self.outages: list[tuple[str, float, float]] = []
         self._ended: dict[str, float] = {}
@@ -125,6 +129,16 @@ class AirflowStack(AirflowApi):
     def supervisors(self) -> list[int]:
         """Return the workers that watch over a running task: the parents of ``tasks()``."""
         return self._titled(r"airflow worker -- LocalExecutor: (?!<idle>)")
+
+    def crash(self, host: str) -> None:
+        """Kill every process of a host at once."""
+        components = [name for name in self.components if name.endswith(f"@{host}")]
+        pids = self.descendants(*components)
+        for component in components:
+            self.kill(component)
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def kill(self, component: str, signum: int = signal.SIGKILL) -> None:
         """Send the main process of a component a signal; wait for its death if that is deadly."""
@@ -179,6 +193,10 @@ class AirflowStack(AirflowApi):
 
     def _start(self, component: str) -> None:
         env = dict(self._home.env)
+        kind, _, host = component.partition("@")
+        if host:
+            env["TMPDIR"] = str(self.home / "hosts" / host)
+            (self.home / "hosts" / host).mkdir(parents=True, exist_ok=True)
         if component in APIS:
             # In Airflow 3.3.2 the event loop of an api-server may wait for SQLite's lock while one
             # of its own requests holds that lock and needs the loop to commit. Everything stands
@@ -192,10 +210,17 @@ class AirflowStack(AirflowApi):
             "execution-api": self._serve(self._execution_url, "execution"),
             "scheduler": ["scheduler", "--skip-serve-logs"],
             "triggerer": ["triggerer", "--skip-serve-logs"],
+            "celery-worker": [
+                *("celery", "worker", "--skip-serve-logs", "--celery-hostname", component),
+                *("--pid", f"{self.home}/{component}.pid"),
+            ],
         }
+        # A worker that was killed has left this, and none begins beside it.
+        (self.home / f"{component}.pid").unlink(missing_ok=True)
         with (self.home / f"{component}.log").open("ab") as log, undisturbed():
+            self._ready[component] = self.log_of(component).count(" ready.")
             self._processes[component] = process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", *command.get(component, [component])],
+                [sys.executable, "-m", "airflow", *command.get(kind, [kind])],
                 env=env,
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
@@ -221,8 +246,18 @@ class AirflowStack(AirflowApi):
             url = f"{self._execution_url}/execution/health"
             if not requests.get(url, timeout=10).ok:
                 return False
-        beats = [health[name.replace("-", "_")] for name in components if name not in APIS]
-        return all(beat["status"] == "healthy" and _heard(beat) >= since for beat in beats)
+        kinds = [name.partition("@")[0].replace("-", "_") for name in components]
+        beats = [health[kind] for kind in kinds if kind in health]
+        if not all(beat["status"] == "healthy" and _heard(beat) >= since for beat in beats):
+            return False
+        # One of several triggerers beats for all, and a worker beats nowhere.
+        begun = datetime.fromtimestamp(since, UTC).isoformat()
+        which = {"job_type": "TriggererJob", "start_date_gte": begun, "is_alive": True}
+        return len(self.all("/jobs", "jobs", **which)) >= kinds.count("triggerer") and all(
+            self._ready[name] < self.log_of(name).count(" ready.")
+            for name in components
+            if name.startswith("celery-worker")
+        )
 
 
 def _heard(beat: Mapping[str, Any]) -> float:

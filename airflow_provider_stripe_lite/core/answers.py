@@ -36,7 +36,9 @@ _PASSING = (408, 409, 424, 425, 429)
 # Nothing was done, as another request or too many others stood in the way.
 CONFLICTS = (409, 429)
 _DASHBOARD = "https://dashboard.stripe.com/"
-_BAD_KEY = "Stripe does not accept the API key: put a valid one into the connection's password."
+_BAD_KEY = (
+    "Stripe does not accept the API key: put a valid one into the connection, as its API key."
+)
 _REPLAYED = (
     "Stripe repeats a server error that it saved for this idempotency key (it keeps it for 24 "
     "hours): look at the request log whether the object was made, then pass another "

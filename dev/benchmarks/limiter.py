@@ -47,8 +47,8 @@ class Outcome(NamedTuple):
     :ivar worst: the most permits in any sliding period.
     :ivar used: permits, as a share of those that the limit allowed; None if the callers asked for
         fewer.
-    :ivar fairness: permits of the least served process over those of the most served one, while
-        all of them ask.
+    :ivar fairness: permits of the least served process over those of the most served one, from the
+        second period on: before it, one may be served alone until the next one has asked at all.
     """
 
     permits: int
@@ -99,7 +99,7 @@ def run(url: str, load: Load, key: str = "load") -> Outcome:
     ) as pool:
         jobs = [pool.submit(ask, url, load, key) for _ in range(load.processes)]
         served = [job.result() for job in jobs]
-    together = max(one.begun for one in served)
+    together = max(one.begun for one in served) + load.period
     shares = [sum(stamp >= together for stamp in one.stamps) for one in served]
     limit = load.calls * math.ceil(load.seconds / load.period)
     greedy = not load.gap or load.processes * load.seconds / load.gap > limit

@@ -33,7 +33,7 @@ JUDGED: list[tuple[str, Any, bool]] = [
     ("stripe_context", "acct_1/acct_2", True),
     ("stripe_context", "acct_1/", False),
     ("stripe_context", "acct 1", False),
-    ("livemode", False, True),
+    ("livemode", "false", True),
     ("livemode", None, True),
     ("livemode", 1, False),
     ("livemode", "yes", False),

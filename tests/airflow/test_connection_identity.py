@@ -45,7 +45,7 @@ def test_a_key_of_the_other_mode_is_refused(
     is_live = str(livemode).lower() == "true"
     wrong, right = ("test", "live") if is_live else ("live", "test")
     set_connection(password=f"rk_{wrong}_0123456789abcdef", extra={"livemode": livemode})
-    assert f"holds a {wrong} key, and its livemode is {str(livemode).lower()}" in refusal()
+    assert f"holds a {wrong} key, and livemode in its extra is {str(livemode).lower()}" in refusal()
     for key in (f"rk_{right}_0123456789abcdef", "new_kind_of_key"):
         set_connection(password=key, extra={"livemode": livemode})
         assert refusal() == ""

@@ -155,7 +155,7 @@ def test_the_form_has_the_options(form: dict[str, Any]) -> None:
         "api_version": ["string", "null"],
         "stripe_account": ["string", "null"],
         "stripe_context": ["string", "null"],
-        "livemode": ["boolean", "null"],
+        "livemode": ["string", "null"],
         "timeout": ["number", "null"],
         "rate_limit_calls": ["integer", "null"],
         "rate_limit_period": ["number", "null"],

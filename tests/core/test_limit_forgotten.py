@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +10,7 @@ import pytest
 
 from airflow_provider_stripe_lite.core.ratelimit import Limiter, limiter_for
 from airflow_provider_stripe_lite.errors import RateLimitWait, StripeLimiterError
+from dev.redis_server import RedisServer
 from tests.core.limits import limiter_in, seconds
 
 
@@ -26,49 +24,17 @@ def test_a_file_that_is_older_than_this_process_knows_is_held(path: Path) -> Non
     assert 60 < limiter.acquire("k") <= 61
 
 
-class Server:
-    """A Redis that keeps nothing on disk."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}"
-        self.start()
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        redis = pytest.importorskip("redis")
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        self.process = subprocess.Popen(["redis-server", *options], cwd=self.folder, stdout=-3)
-        retry = redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), 200)
-        self.client = redis.Redis.from_url(self.url, retry=retry)
-        self.client.ping()
-
-    def restart(self) -> None:
-        """Let it lose all that it had."""
-        self.stop()
-        self.start()
-
-    def stop(self) -> None:
-        """Kill it."""
-        self.client.close()
-        self.process.kill()
-        self.process.wait()
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path) -> Iterator[RedisServer]:
     """Return a Redis of the test's own."""
     pytest.importorskip("redis")
-    if shutil.which("redis-server") is None:
+    if not RedisServer.is_installed():
         pytest.skip("needs the program redis-server")
-    server = Server(tmp_path)
-    yield server
-    server.stop()
+    with RedisServer(tmp_path) as server:
+        yield server
 
 
-def used_up(server: Server) -> Limiter:
+def used_up(server: RedisServer) -> Limiter:
     """Return the limiter of a process that has used up the limit."""
     limiter = limiter_for(server.url, calls=2, period=30)
     limiter._sleep = lambda _: None
@@ -79,7 +45,7 @@ def used_up(server: Server) -> Limiter:
 
 @pytest.mark.parametrize("process", ["the same", "another"])
 @pytest.mark.parametrize("how", ["flushed", "restarted", "evicted", "expired"])
-def test_a_record_that_redis_has_lost_is_held(server: Server, process: str, how: str) -> None:
+def test_a_record_that_redis_has_lost_is_held(server: RedisServer, process: str, how: str) -> None:
     """For one period: it may have stood for a whole period's calls."""
     first = used_up(server)
     if how == "flushed":
@@ -99,7 +65,7 @@ def test_a_record_that_redis_has_lost_is_held(server: Server, process: str, how:
         another.acquire("k", 0)
 
 
-def test_a_redis_that_never_lost_anything_holds_nothing(server: Server) -> None:
+def test_a_redis_that_never_lost_anything_holds_nothing(server: RedisServer) -> None:
     """The first call of a connection is free where the server has run for a period."""
 
     def calls(*keys: str) -> list[bool]:
@@ -121,7 +87,7 @@ def test_a_redis_that_never_lost_anything_holds_nothing(server: Server) -> None:
     assert all(map(float, server.client.hvals("airflow-stripe:a-2")))
 
 
-def test_a_redis_that_refuses_the_password_is_not_waited_for(server: Server) -> None:
+def test_a_redis_that_refuses_the_password_is_not_waited_for(server: RedisServer) -> None:
     """Somebody has to mend that."""
     server.client.config_set("requirepass", "right")
     limiter, slept = limiter_for(server.url.replace("//", "//:wrong@")), list[float]()

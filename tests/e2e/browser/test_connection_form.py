@@ -120,6 +120,8 @@ def test_what_is_saved_is_what_was_typed_and_the_key_never_comes_back(
     for name, typed, _ in OPTIONS.values():
         option(form, name).fill(typed)
         option(form, name).blur()
+    form.locator("#element_livemode").click()
+    page.get_by_role("option", name="test keys").click()
     form.get_by_role("button", name="Save").click()
     row = page.get_by_role("row").filter(has_text="stripe_typed")
     row.wait_for()
@@ -127,10 +129,9 @@ def test_what_is_saved_is_what_was_typed_and_the_key_never_comes_back(
     kept = stored(site, "stripe_typed")
     assert (kept["conn_type"], kept["host"], kept["password"]) == ("stripe", fake.url, KEY)
     assert (kept["login"], kept["schema"], kept["port"]) == (None, None, None)
-    # A switch that nobody has touched says neither.
-    untouched = {"stripe_context": None, "livemode": None}
     typed_in = {name: value for name, _, value in OPTIONS.values()}
-    assert json.loads(kept["extra"]) == untouched | typed_in
+    others = {"stripe_context": None, "livemode": "false"}
+    assert json.loads(kept["extra"]) == others | typed_in
 
     row.get_by_role("button", name="Edit Connection").click()
     form = page.get_by_role("dialog")
@@ -139,6 +140,7 @@ def test_what_is_saved_is_what_was_typed_and_the_key_never_comes_back(
     unfold(form, "Extra Fields")
     for name, typed, _ in OPTIONS.values():
         assert option(form, name).input_value() == typed, name
+    assert form.locator("#element_livemode").inner_text() == "test keys"
     shoot(form, "connection-reopened")
     assert KEY not in page.content()
 
