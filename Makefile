@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo ui test core lint e2e soak bench build clean
+.PHONY: help demo ui test core lint e2e matrix soak bench build clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -39,6 +39,9 @@ lint: .venv/dev ## ruff and mypy
 e2e: .venv/dev ## real schedulers, databases, kills, hosts and S3, a browser: about 20 minutes
 	$(PY) -m pytest -s -m e2e
 
+matrix: .venv/dev ## the tests of other Airflows and Pythons, each in an environment of its own
+	$(PY) -m dev.matrix
+
 soak: .venv/dev ## the same for longer, once for each release: make soak SERIES=10
 	LEDGER_LIVES=100000 $(PYTEST) tests/core/test_ledger_lives.py
 	HYPOTHESIS_HISTORIES=10000 $(PY) -m pytest tests/core/test_cursor_machine.py
@@ -52,7 +55,7 @@ build: .venv/dev ## wheel and sdist into dist/
 	$(PY) -m build
 
 clean: ## remove everything that the other targets made
-	rm -rf .venv .demo .ui .e2e .bench build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .matrix .demo .ui .e2e .bench build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/runtime: .venv/pip pyproject.toml

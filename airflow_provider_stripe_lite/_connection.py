@@ -146,7 +146,7 @@ _told = set[str]()
 
 def _tell_place(limiter: ratelimit.Limiter, log: Any, *, is_named: bool) -> None:
     """Say once in each process where the call limit is kept, and whether others may not see it."""
-    from airflow.sdk import conf
+    from airflow_provider_stripe_lite._compat import conf
 
     if (place := str(limiter)) in _told:
         return

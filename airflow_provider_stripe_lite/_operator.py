@@ -10,10 +10,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import jinja2
-from airflow.sdk import BaseOperator, conf
+from airflow.sdk import BaseOperator
 from airflow.sdk.log import mask_secret
 from jinja2.nativetypes import NativeEnvironment
 
+from airflow_provider_stripe_lite._compat import RetriedOperator, conf
 from airflow_provider_stripe_lite._once import send_once
 from airflow_provider_stripe_lite._seen import Seen
 from airflow_provider_stripe_lite.core.encoding import checked_key
@@ -48,7 +49,7 @@ ONE_UNLESS_MAPPED = 0
 DEFERRABLE = conf.getboolean("operators", "default_deferrable", fallback=False)
 
 
-class StripeOperator(BaseOperator):
+class StripeOperator(RetriedOperator, BaseOperator):
     """Work with an account of Stripe; the base of all operators.
 
     :param stripe_conn_id: id of the connection. (templated)

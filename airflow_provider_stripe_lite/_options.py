@@ -15,7 +15,7 @@ from airflow_provider_stripe_lite.core.scrub import show
 from airflow_provider_stripe_lite.core.values import CHECKS
 from airflow_provider_stripe_lite.errors import StripeInputError
 
-__all__ = ["OPTIONS", "Option", "configuration", "form", "read"]
+__all__ = ["FIELD_BEHAVIOUR", "OPTIONS", "Option", "configuration", "form", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +167,13 @@ OPTIONS = {
     )
 }
 
+# What the form calls the fields that every connection has, and which of them it does not show.
+FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["login", "schema", "port"],
+    "relabeling": {"password": "API key", "host": "API base URL"},
+    "placeholders": {"password": "sk_… or rk_…", "host": "https://api.stripe.com"},
+}
+
 
 def form() -> dict[str, Any]:
     """Return the fields of the connection form, as Airflow reads them."""
@@ -193,7 +200,7 @@ def configuration() -> dict[str, Any]:
 
 def read(extra: str | None, **instead: str | None) -> dict[str, Any]:
     """Read the connection's extra; arguments take its place, and it that of the configuration."""
-    from airflow.sdk import conf
+    from airflow_provider_stripe_lite._compat import conf
 
     try:
         given = json.loads(extra or "{}")

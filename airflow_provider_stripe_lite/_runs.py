@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import TaskInstanceState, Variable
+from airflow.sdk import TaskInstanceState
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 
 from airflow_provider_stripe_lite._compat import (
-    ErrorResponse,
-    GetVariable,
-    PutVariable,
-    task_runner,
+    ask_supervisor,
+    comms,
+    is_listed,
+    previous_run,
 )
 from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.scrub import show
@@ -82,8 +82,8 @@ class Runs:
         every error. This asks the API server, and raises.
         """
         try:
-            reply: Any = task_runner.SUPERVISOR_COMMS.send(GetVariable(key=self.key))
-            if not isinstance(reply, ErrorResponse):
+            reply: Any = ask_supervisor(comms.GetVariable(key=self.key))
+            if not isinstance(reply, comms.ErrorResponse):
                 return str(reply.value)
             if reply.error == ErrorType.VARIABLE_NOT_FOUND:
                 return None
@@ -96,9 +96,9 @@ class Runs:
     def write(self, text: str) -> None:
         """Write the Variable, or raise: ``Variable.set`` below Airflow 3.3 only logs a failure."""
         # A write without a description would erase it.
-        message = PutVariable(key=self.key, value=text, description=_DESCRIPTION)
+        message = comms.PutVariable(key=self.key, value=text, description=_DESCRIPTION)
         try:
-            task_runner.SUPERVISOR_COMMS.send(message)
+            ask_supervisor(message)
         except AirflowRuntimeError as exc:
             raise StripeCursorError(
                 f"Airflow did not say that it has written the Variable {self.key} ({exc}); nothing "
@@ -110,7 +110,7 @@ class Runs:
 
     def is_absent(self) -> bool:
         """Tell whether the Variable is not there, by the list of keys, which never guesses."""
-        return self.key not in Variable.keys(prefix=self.key)
+        return not is_listed(self.key)
 
     def is_running(self) -> bool:
         """Tell whether this task is still the one that Airflow wants to run."""
@@ -151,9 +151,7 @@ class Runs:
         for index in indexes:
             found.append(self._pull(include_prior_dates=True, map_indexes=index))
             for date in (None, _FAR_FUTURE):
-                success = ti.get_previous_ti(
-                    state=TaskInstanceState.SUCCESS, logical_date=date, map_index=index
-                )
+                success = previous_run(ti, index, date, TaskInstanceState.SUCCESS)
                 if success is not None:
                     found.append(self._pull(run_id=success.run_id, map_indexes=index))
         return [cursor for cursor in found if cursor is not None]
@@ -168,7 +166,7 @@ class Runs:
         if not self.is_mapped:
             return [-1]
         ti = self._ti
-        before = ti.get_previous_ti(logical_date=_FAR_FUTURE)
+        before = previous_run(ti, -1, _FAR_FUTURE, None)
         run_ids = [self.run_id, *([before.run_id] if before else ())]
         states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=run_ids)
         return list(range(max(map(len, states.values()), default=1)))

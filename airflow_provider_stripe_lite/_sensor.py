@@ -9,13 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.exceptions import (
-    AirflowRescheduleException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-)
 
 from airflow_provider_stripe_lite._bell import STREAM, rung_since
+from airflow_provider_stripe_lite._compat import RetriedOperator, exceptions
 from airflow_provider_stripe_lite._cursor import Ledger, Outcome
 from airflow_provider_stripe_lite._operator import DEFERRABLE, ONE_UNLESS_MAPPED
 from airflow_provider_stripe_lite._runs import CURSOR, Runs
@@ -60,7 +56,7 @@ class _NoSlot(BaseException):
     """The call limit has no place for a look: an Exception would be one to Airflow's sensor."""
 
 
-class StripeFeedSensor(BaseSensorOperator):
+class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
     """Succeed with the objects that were added to a feed since the last run, each exactly once.
 
     Runs may overlap, be cleared, retried and killed: see docs/guarantees.md.
@@ -180,7 +176,7 @@ class StripeFeedSensor(BaseSensorOperator):
             return super().execute(context)
         except _NoSlot as exc:
             self._come_back(exc.args[0], None if began is None else self._left(began), None)
-        except AirflowRescheduleException as exc:
+        except exceptions.AirflowRescheduleException as exc:
             wait = max(0.0, (exc.reschedule_date - datetime.now(UTC)).total_seconds())
             self._come_back(wait, self._left(began or datetime.now(UTC)), self._since)
         except StripeError as exc:
@@ -275,11 +271,13 @@ class StripeFeedSensor(BaseSensorOperator):
         :param since: epoch second from which on something is new; None where time alone counts.
         """
         if not self.deferrable:
-            raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=wait)) from None
+            raise exceptions.AirflowRescheduleException(
+                datetime.now(UTC) + timedelta(seconds=wait)
+            ) from None
         if left is not None and left <= 0:
             # A trigger that is over at once may come back before this process has ended.
             skips = self.soft_fail or self.never_fail
-            end = AirflowSkipException if skips else AirflowSensorTimeout
+            end = exceptions.AirflowSkipException if skips else exceptions.AirflowSensorTimeout
             raise end(f"Nothing new in feed {self.feed} within {self.timeout:g} s.") from None
         self.defer(
             trigger=StripeSensorTrigger(

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
 
+from airflow_provider_stripe_lite._compat import connection_form, exceptions
 from airflow_provider_stripe_lite._connection import connect, test
+from airflow_provider_stripe_lite._options import FIELD_BEHAVIOUR, form
 from airflow_provider_stripe_lite.core import arguments, reading
 from airflow_provider_stripe_lite.core.calls import call
 from airflow_provider_stripe_lite.core.client import StripeClient
@@ -59,7 +60,7 @@ class StripeHook(BaseHook):
         if self._client is None:
             try:
                 self._client = self._connect()
-            except AirflowNotFoundException:
+            except exceptions.AirflowNotFoundException:
                 raise StripeInputError(
                     f"The connection {self.stripe_conn_id} does not exist: add it with the type "
                     "stripe, or name another one as stripe_conn_id."
@@ -283,3 +284,6 @@ class StripeHook(BaseHook):
     ) -> dict[str, Any]:
         client = self.get_conn()
         return client.send(action.call(given, parameters, client.api_version), key).body
+
+
+connection_form(StripeHook, form(), FIELD_BEHAVIOUR)

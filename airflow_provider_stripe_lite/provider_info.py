@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_stripe_lite import __version__
-from airflow_provider_stripe_lite._options import configuration, form
+from airflow_provider_stripe_lite._options import FIELD_BEHAVIOUR, configuration, form
 
 __all__ = ["get_provider_info"]
 
@@ -48,11 +48,7 @@ def get_provider_info() -> dict[str, Any]:
                 "connection-type": "stripe",
                 "hook-class-name": f"{_PACKAGE}.hooks.StripeHook",
                 "hook-name": "Stripe",
-                "ui-field-behaviour": {
-                    "hidden-fields": ["login", "schema", "port"],
-                    "relabeling": {"password": "API key", "host": "API base URL"},
-                    "placeholders": {"password": "sk_… or rk_…", "host": "https://api.stripe.com"},
-                },
+                "ui-field-behaviour": FIELD_BEHAVIOUR,
                 "conn-fields": form(),
             }
         ],

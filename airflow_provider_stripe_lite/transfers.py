@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
-from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
-
+from airflow_provider_stripe_lite._compat import exceptions
 from airflow_provider_stripe_lite._destination import destination, refuse_shared, whole_file
 from airflow_provider_stripe_lite._operator import DEFERRABLE, StripeOperator
 from airflow_provider_stripe_lite._seen import Seen
@@ -165,12 +164,12 @@ class StripeToObjectStorageOperator(StripeOperator):
             with whole_file(path) as file:
                 count, size = self._write(file, client, job, row)
                 if not count and self.if_empty == "skip":
-                    raise AirflowSkipException("Nothing was created in this range.")
+                    raise exceptions.AirflowSkipException("Nothing was created in this range.")
         except RangeTooYoung as exc:
             # Stripe's clock is behind this host's.
             self._wait(exc.seconds)
             raise
-        except AirflowSkipException:
+        except exceptions.AirflowSkipException:
             with suppress(FileNotFoundError):
                 path.fs.rm_file(path.path)
             raise
@@ -237,7 +236,9 @@ class StripeToObjectStorageOperator(StripeOperator):
             return
         self.log.info("Waiting %.0f s until the range is %d s old.", seconds, self.min_age)
         if not self.deferrable:
-            raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=seconds))
+            raise exceptions.AirflowRescheduleException(
+                datetime.now(UTC) + timedelta(seconds=seconds)
+            )
         self.defer(
             trigger=StripeSensorTrigger(
                 feed=self.feed or "",

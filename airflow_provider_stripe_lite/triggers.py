@@ -14,10 +14,10 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 from airflow_provider_stripe_lite._bell import payload
+from airflow_provider_stripe_lite._compat import exceptions
 from airflow_provider_stripe_lite._threads import call_stripe
 from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.lists import feed_list
@@ -66,7 +66,7 @@ class _Lookout:
         except Exception as exc:  # noqa: BLE001
             self._failures += 1
             # Airflow's own answer may fail for a moment, as while its API server starts again.
-            stays = isinstance(exc, StripeInputError | AirflowNotFoundException) or (
+            stays = isinstance(exc, StripeInputError | exceptions.AirflowNotFoundException) or (
                 isinstance(exc, StripeError) and not exc.retryable
             )
             if stays or self._failures >= _MAX_CONSECUTIVE_FAILURES:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,24 @@ from airflow.models.variable import Variable
 from airflow.models.xcom import XComModel
 from airflow.sdk import DAG, AssetWatcher
 from airflow.sdk.definitions.dag import _run_task
-from airflow.serialization.definitions.dag import SerializedDAG
-from airflow.serialization.serialized_objects import DagSerialization, LazyDeserializedDAG
+from airflow.sdk.execution_time import supervisor
+from airflow.serialization.serialized_objects import LazyDeserializedDAG
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import delete, select
+
+try:
+    from airflow.serialization.definitions.dag import SerializedDAG
+    from airflow.serialization.serialized_objects import DagSerialization
+except ImportError:
+    # In Airflow 3.1 one class did both.
+    from airflow.serialization.serialized_objects import SerializedDAG
+
+    DagSerialization = SerializedDAG
+
+# Before Airflow 3.3 every task would get an API server of its own, which takes seconds to make.
+supervisor.in_process_api_server = cache(supervisor.in_process_api_server)
 
 BUNDLE = "dags-folder"
 # The arguments of a sensor that looks once in each run.
@@ -266,4 +279,6 @@ class Run:
     def _execute(self, ti: TaskInstance) -> None:
         result = _run_task(ti=ti, task=self.dag.task_dict[ti.task_id], run_triggerer=True)
         if result is not None and result.error is not None:
-            self.errors.append(result.error)
+            # Below Airflow 3.3 what ends a task is told as an AirflowFailException.
+            told = type(result.error).__name__ == "AirflowFailException" and result.error.__cause__
+            self.errors.append(told or result.error)

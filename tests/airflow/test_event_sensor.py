@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_provider_stripe_lite._compat import exceptions
 from airflow_provider_stripe_lite.errors import StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.sensors import StripeEventSensor
@@ -288,7 +288,7 @@ def test_the_trigger_of_a_sensor_keeps_its_types(dag: DAG, stripe: FakeStripe) -
     class Noting(StripeEventSensor):
         def defer(self, *, trigger: Any, **_: Any) -> None:
             deferred.append(trigger)
-            raise AirflowSkipException
+            raise exceptions.AirflowSkipException
 
     with dag:
         Noting(task_id="new", types=("charge.failed",), deferrable=True)

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_stripe_lite import triggers
+from airflow_provider_stripe_lite._compat import exceptions
 from airflow_provider_stripe_lite.core.times import iso
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.testing import FakeStripe
@@ -230,7 +230,7 @@ def test_it_looks_no_faster_while_it_fails(
 
     async def aget_connection(conn_id: str) -> Any:
         asked.append(conn_id)
-        raise AirflowNotFoundException("no such connection")
+        raise exceptions.AirflowNotFoundException("no such connection")
 
     monkeypatch.setattr(StripeHook, "aget_connection", aget_connection)
 

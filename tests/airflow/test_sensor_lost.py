@@ -210,7 +210,7 @@ def test_not_found_is_not_believed_while_the_variable_is_there(
     [
         ("GetVariable", None),
         ("GetVariable", ErrorType.GENERIC_ERROR),
-        ("GetVariable", ErrorType.PERMISSION_DENIED),
+        ("GetVariable", ErrorType.API_SERVER_ERROR),
         ("GetTaskStates", None),
         ("PutVariable", None),
     ],

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.utils.types import DagRunType
 
+from airflow_provider_stripe_lite._compat import exceptions
 from airflow_provider_stripe_lite.assets import stripe_asset
 from airflow_provider_stripe_lite.core.times import DAY, iso
 from airflow_provider_stripe_lite.errors import StripeAuthenticationError
@@ -151,7 +151,7 @@ def test_an_empty_first_run_loses_nothing(
         StripeNewCustomerSensor(task_id="new", soft_fail=soft_fail, **ONCE)
     first = Run(dag, NOW).go()
     assert first.state("new") == ("skipped" if soft_fail else "failed")
-    assert [type(error) for error in first.errors] in ([AirflowSensorTimeout], [])
+    assert [type(error) for error in first.errors] in ([exceptions.AirflowSensorTimeout], [])
     made = stripe.add_many("customer", 3, created=NOW + 5)
     clock.now += 500
     assert ids(Run(dag, NOW + 400).go().xcom("new")) == made

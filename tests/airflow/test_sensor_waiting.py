@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
+from airflow_provider_stripe_lite._compat import exceptions
 from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
 from airflow_provider_stripe_lite.testing import FakeStripe
 from tests.airflow.streams import new_customers
@@ -78,7 +78,7 @@ class Noting(StripeNewCustomerSensor):
     def defer(self, *, trigger: Any, **options: Any) -> Any:
         """Note it."""
         self.deferred.append(trigger.serialize()[1] | options)
-        raise AirflowSkipException
+        raise exceptions.AirflowSkipException
 
 
 def test_sensors_that_wait_alike_can_share_a_look(
@@ -110,7 +110,7 @@ def test_a_deferred_sensor_knows_its_deadline(dag: DAG, stripe: FakeStripe, cloc
 
 @pytest.mark.parametrize(
     ("soft_fail", "state", "errors"),
-    [(False, "failed", [AirflowSensorTimeout]), (True, "skipped", [])],
+    [(False, "failed", [exceptions.AirflowSensorTimeout]), (True, "skipped", [])],
     ids=["fails", "is skipped"],
 )
 @pytest.mark.parametrize("timeout", [0, 60])

@@ -8,15 +8,17 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from airflow.sdk import DAG
-from moto.server import ThreadedMotoServer
 
 from airflow_provider_stripe_lite.testing import FakeStripe
 from airflow_provider_stripe_lite.transfers import StripeToObjectStorageOperator
 from tests.harness import Run, ids
 from tests.helpers import NOW
+
+# The environments of older Airflows do without both.
+boto3 = pytest.importorskip("boto3")
+moto_server = pytest.importorskip("moto.server")
 
 # What boto3 and moto do with dates is deprecated, and not this package's.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -28,7 +30,7 @@ BOUNDS = {"created_gte": NOW - 86_400, "created_lt": NOW - 100}
 def endpoint() -> Iterator[str]:
     """Serve S3."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"

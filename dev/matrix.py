@@ -1,0 +1,94 @@
+"""``make matrix``: the tests that run Airflow on older ones, and the core's on other Pythons.
+
+Each has an environment of its own below ``.matrix``, with the packages of its time: those that were
+there a few days after its release stand in for Airflow's constraint files.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / ".matrix"
+# The newest one is that of ``make test``.
+AIRFLOWS = {"3.3.0": "2026-07-13"}
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+# What the tests of the core import beside it.
+CORE = ("hypothesis", "orjson", "psutil", "pytest", "redis", "requests")
+
+
+def main() -> int:
+    """Run all that can be had here, and return whether anything failed."""
+    chosen = sys.argv[1:] or [*AIRFLOWS, *PYTHONS]
+    failed = [name for name in chosen if not (on_airflow if name in AIRFLOWS else on_python)(name)]
+    print(f"Failed: {', '.join(failed)}." if failed else f"All green: {', '.join(chosen)}.")
+    return bool(failed)
+
+
+def on_airflow(version: str) -> bool:
+    """Run the tests of ``tests/airflow`` on an Airflow, which the package must not change."""
+    print(f"\nAirflow {version} …", flush=True)
+    python = environment(f"airflow-{version}", f"{sys.version_info[0]}.{sys.version_info[1]}")
+    newest = ("--exclude-newer", f"{AIRFLOWS[version]}T00:00:00Z")
+    install(python, *newest, f"apache-airflow=={version}", "--group", "matrix")
+    before = packages(python)
+    install(python, *newest, f"apache-airflow=={version}", str(ROOT))
+    added = packages(python) - before
+    if len(added) != 1:
+        print(f"Beside Airflow {version} the package has changed others: {sorted(added)}")
+        return False
+    return pytest(python, "-n", "2", "--dist", "worksteal", folder="airflow")
+
+
+def on_python(version: str) -> bool:
+    """Run the tests of ``tests/core`` on a Python, if it is there or can be had."""
+    print(f"\nPython {version} …", flush=True)
+    try:
+        python = environment(f"python-{version}", version)
+    except subprocess.CalledProcessError:
+        print(f"There is no Python {version} here, and none can be had: left out.")
+        return True
+    install(python, *CORE)
+    install(python, "--no-deps", str(ROOT))
+    return pytest(python, folder="core")
+
+
+def environment(name: str, version: str) -> Path:
+    """Make an empty environment for a Python, and return its interpreter."""
+    folder = FOLDER / name
+    shutil.rmtree(folder, ignore_errors=True)
+    uv("venv", "--quiet", "--python", version, str(folder))
+    return folder / "bin" / "python"
+
+
+def install(python: Path, *what: str) -> None:
+    """Install packages into an environment."""
+    uv("pip", "install", "--quiet", "--python", str(python), *what)
+
+
+def packages(python: Path) -> set[str]:
+    """Return what is installed in an environment, each with its version."""
+    return set(uv("pip", "freeze", "--python", str(python)).split("\n"))
+
+
+def pytest(python: Path, *options: str, folder: str) -> bool:
+    """Run the tests of a folder, and return whether all passed."""
+    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    return subprocess.run([*command, f"tests/{folder}"], cwd=ROOT).returncode == 0
+
+
+def uv(*words: str) -> str:
+    """Run uv with the certificates of this machine, and return its output."""
+    env = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1", **os.environ}
+    command = [sys.executable, "-m", "uv", *words]
+    return subprocess.run(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())
