@@ -67,9 +67,10 @@ def destination(path: object, conn_id: str | None) -> ObjectStoragePath:
         if not has_fs(url.scheme or "file"):
             raise ImportError("no provider has it")
         found = ObjectStoragePath(path, conn_id=conn_id or None)
-        if found.conn_id:
+        # Airflow 3.1 does not tell which connection it takes: the argument's, or that in the path.
+        if conn_id := conn_id or url.netloc.rpartition("@")[0]:
             # Amazon's hook would go on without one that is not there, with other credentials.
-            BaseHook.get_connection(found.conn_id)
+            BaseHook.get_connection(conn_id)
         # What the scheme needs is imported here.
         found.fs  # noqa: B018
     except ImportError as exc:

@@ -61,7 +61,9 @@ def environment(name: str, version: str) -> Path:
     """Make an empty environment for a Python, and return its interpreter."""
     folder = FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
-    uv("venv", "--quiet", "--python", version, str(folder))
+    # uv does not look where pyenv keeps its Pythons.
+    own = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    uv("venv", "--quiet", "--python", str(own[-1]) if own else version, str(folder))
     return folder / "bin" / "python"
 
 

@@ -17,6 +17,7 @@ from airflow_provider_stripe_lite.operators import StripeApiOperator, StripeCrea
 from airflow_provider_stripe_lite.testing import FakeStripe
 from airflow_provider_stripe_lite.testing.shapes import DAY
 from tests.airflow.calling import made
+from tests.airflow.older import needs_task_state
 from tests.harness import Run
 from tests.helpers import NOW, Clock, idempotency_keys, posts
 
@@ -42,6 +43,7 @@ def test_the_row_has_the_documented_fields_of_the_answer(dag: DAG, stripe: FakeS
     assert (row["description"], "livemode" in row) == ("Jenny", False)
 
 
+@needs_task_state
 def test_a_post_is_made_once_for_each_run(dag: DAG, stripe: FakeStripe, clock: Clock) -> None:
     """A clear reads it, also when Stripe has forgotten the key; another run makes another."""
     run = Run(made(dag), NOW).go()
@@ -70,6 +72,7 @@ def test_a_get_returns_a_list(dag: DAG, stripe: FakeStripe) -> None:
     assert [item["id"] for item in page["data"]] == names[:0:-1]
 
 
+@needs_task_state
 def test_a_delete_that_was_done_is_done(dag: DAG, stripe: FakeStripe) -> None:
     """Where its answer was lost, and where its run is cleared; at the first try it is an error."""
     name = stripe.add("customer")
@@ -82,6 +85,7 @@ def test_a_delete_that_was_done_is_done(dag: DAG, stripe: FakeStripe) -> None:
     assert isinstance(error, StripeNotFoundError)
 
 
+@needs_task_state
 @pytest.mark.parametrize("status", [409, 429])
 def test_a_conflict_that_stripe_has_saved_takes_another_key(
     dag: DAG, stripe: FakeStripe, status: int
@@ -104,6 +108,7 @@ def test_a_conflict_of_a_key_of_one_s_own_is_said(stripe: FakeStripe) -> None:
     assert not caught.value.retryable
 
 
+@needs_task_state
 def test_behind_a_refusal_a_clear_asks_anew(dag: DAG, stripe: FakeStripe) -> None:
     """Stripe keeps a refusal for a day; nothing was made, so the next try has another key."""
     stripe.add("product", id="mug")
@@ -116,6 +121,7 @@ def test_behind_a_refusal_a_clear_asks_anew(dag: DAG, stripe: FakeStripe) -> Non
     assert len(set(idempotency_keys(stripe))) == 2
 
 
+@needs_task_state
 def test_what_nobody_knows_a_day_later_is_left_to_a_person(
     dag: DAG, stripe: FakeStripe, clock: Clock
 ) -> None:
@@ -236,6 +242,7 @@ def test_a_value_that_is_none_is_refused(dag: DAG, stripe: FakeStripe, options: 
     assert stripe.calls == []
 
 
+@needs_task_state
 def test_without_a_state_of_the_task_the_key_is_made_of_the_run(
     dag: DAG, stripe: FakeStripe
 ) -> None:

@@ -15,6 +15,7 @@ from airflow_provider_stripe_lite.operators import (
 )
 from airflow_provider_stripe_lite.testing import FakeStripe
 from airflow_provider_stripe_lite.testing.shapes import DAY
+from tests.airflow.older import needs_task_state
 from tests.conftest import SetConnection
 from tests.harness import Run
 from tests.helpers import NOW, Clock, idempotency_keys, posts
@@ -74,6 +75,7 @@ def test_a_retry_and_a_clear_have_the_same_key(
     assert len(fake.ids("customer")) == 1
 
 
+@needs_task_state
 def test_a_clear_days_later_makes_no_second_object(
     dag: DAG, stripe: FakeStripe, clock: Clock
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_clear_days_later_makes_no_second_object(
     assert stripe.ids("customer") == [before["id"]]
 
 
+@needs_task_state
 def test_a_clear_after_the_api_version_changed_makes_no_second_object(
     dag: DAG, fake: FakeStripe, set_connection: SetConnection
 ) -> None:
@@ -101,6 +104,7 @@ def test_a_clear_after_the_api_version_changed_makes_no_second_object(
     assert fake.ids("product") == [run.xcom("act")["id"]]
 
 
+@needs_task_state
 def test_a_clear_after_the_object_was_deleted_says_so(dag: DAG, stripe: FakeStripe) -> None:
     """The object is not made again behind one's back; the error says how to make another one."""
     with dag:
@@ -120,6 +124,7 @@ def changing(dag: DAG, **options: Any) -> list[str]:
     return descriptions
 
 
+@needs_task_state
 def test_a_template_that_renders_differently_later_makes_no_second_object(
     dag: DAG, stripe: FakeStripe, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,6 +138,7 @@ def test_a_template_that_renders_differently_later_makes_no_second_object(
     assert "The parameters are not those with which" in "".join(capfd.readouterr())
 
 
+@needs_task_state
 def test_a_template_that_renders_differently_behind_a_lost_answer_is_refused(
     dag: DAG, stripe: FakeStripe
 ) -> None:

@@ -14,6 +14,7 @@ from airflow_provider_stripe_lite.operators import StripeCreateProductOperator
 from airflow_provider_stripe_lite.testing import FakeStripe
 from airflow_provider_stripe_lite.testing.shapes import DAY
 from tests.airflow.calling import made
+from tests.airflow.older import needs_task_state
 from tests.conftest import SetConnection
 from tests.harness import Run
 from tests.helpers import NOW, Clock, idempotency_keys, posts
@@ -24,6 +25,7 @@ DECLINED = {
 REFUSAL = {"error": {"type": "invalid_request_error", "message": "No."}}
 
 
+@needs_task_state
 def test_a_path_that_changes_and_changes_back_makes_each_once(
     dag: DAG, stripe: FakeStripe, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -38,6 +40,7 @@ def test_a_path_that_changes_and_changes_back_makes_each_once(
     assert "and now it is another call" in "".join(capfd.readouterr())
 
 
+@needs_task_state
 def test_a_key_of_one_s_own_that_changes_back_means_what_it_has_made(
     dag: DAG, stripe: FakeStripe, clock: Clock
 ) -> None:
@@ -54,6 +57,7 @@ def test_a_key_of_one_s_own_that_changes_back_means_what_it_has_made(
     assert names == [first, second, first, second, second]
 
 
+@needs_task_state
 @pytest.mark.parametrize(
     "before", [{"status": 429}, {"status": 503, "saved": False}, {"reset": True}, {"drop": True}]
 )
@@ -112,6 +116,7 @@ def test_a_try_that_is_interrupted_is_not_forgotten(
     assert len(stripe.ids("customer")) == 1
 
 
+@needs_task_state
 def test_a_declined_intent_is_there_all_the_same(dag: DAG, stripe: FakeStripe) -> None:
     """A clear makes no second one."""
     stripe.fault(method="POST", status=402, body=DECLINED, saved=True)
@@ -121,6 +126,7 @@ def test_a_declined_intent_is_there_all_the_same(dag: DAG, stripe: FakeStripe) -
     assert "pi_1 was made all the same: confirm or cancel it" in str(run.errors[-1])
 
 
+@needs_task_state
 def test_an_intent_that_was_there_before_may_be_tried_again(dag: DAG, stripe: FakeStripe) -> None:
     """The next try is another call, with a key of its own."""
     stripe.fault(method="POST", status=402, body=DECLINED, saved=True, times=2)
@@ -152,6 +158,7 @@ def test_a_rotated_key_that_shows_its_account_is_of_the_same_one(
     assert len(fake.ids("customer")) == 1
 
 
+@needs_task_state
 @pytest.mark.parametrize("note", ["text", ["a"], 5, {"made": "x"}, [{"call": "POST /v1/x"}]])
 def test_a_damaged_note_is_said(dag: DAG, stripe: FakeStripe, note: Any) -> None:
     """One sentence, nothing sent."""
@@ -164,6 +171,7 @@ def test_a_damaged_note_is_said(dag: DAG, stripe: FakeStripe, note: Any) -> None
     assert stripe.calls == []
 
 
+@needs_task_state
 def test_what_stripe_shows_once_is_shown_again_for_a_day(
     dag: DAG, stripe: FakeStripe, clock: Clock
 ) -> None:
@@ -211,6 +219,7 @@ def test_a_deletion_by_a_post_is_done(dag: DAG, stripe: FakeStripe) -> None:
     assert run.xcom("act")["deleted"] is True
 
 
+@needs_task_state
 def test_if_exists_updates_what_this_run_has_made_too(dag: DAG, stripe: FakeStripe) -> None:
     """A cleared run brings a changed value."""
     names = ["Mug"]

@@ -10,6 +10,7 @@ from airflow.sdk import DAG, task
 from airflow_provider_stripe_lite.operators import StripeApiOperator, StripeCreateProductOperator
 from airflow_provider_stripe_lite.testing import FakeStripe
 from tests.airflow.calling import made
+from tests.airflow.older import needs_task_state
 from tests.conftest import SetConnection
 from tests.harness import Run
 from tests.helpers import KEY, NOW, posts
@@ -31,6 +32,7 @@ def test_a_refused_key_says_nothing_about_an_earlier_try(
     assert len(stripe.ids("customer")) == 1
 
 
+@needs_task_state
 def test_another_call_behind_a_lost_answer_is_refused(dag: DAG, stripe: FakeStripe) -> None:
     """A path that renders differently would hide what the first one made."""
     paths = ["/v1/customers"]
@@ -44,6 +46,7 @@ def test_another_call_behind_a_lost_answer_is_refused(dag: DAG, stripe: FakeStri
     assert stripe.ids("product") == []
 
 
+@needs_task_state
 def test_another_mode_is_refused(dag: DAG, fake: FakeStripe, set_connection: SetConnection) -> None:
     """What has the same id there is another object."""
     set_connection()
