@@ -2,7 +2,7 @@
 
 No other module asks for a version, or for a name that is not public in every one of them
 (``airflow.sdk``). With the oldest Airflow a branch goes, and with the last one this module: what is
-left of it is imported from Airflow itself.
+left of it is imported from Airflow itself. An import under its own name is passed on to them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from airflow.sdk import TaskInstanceState, Variable
 from airflow.sdk.exceptions import ErrorType
 from airflow.sdk.execution_time import comms as comms
 
-# An import under the same name says that other modules import it from here.
 _AIRFLOW = tuple(int(part) for part in version("apache-airflow-core").split(".")[:2])
 
 

@@ -18,15 +18,17 @@ FOLDER = ROOT / ".matrix"
 AIRFLOWS = {"3.3.0": "2026-07-13"}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 # What the tests of the core import beside it.
-CORE = ("hypothesis", "orjson", "psutil", "pytest", "redis", "requests")
+CORE = ("cryptography", "greenlet", "hypothesis", "orjson", "psutil", "pytest", "redis", "requests")
 
 
 def main() -> int:
     """Run all that can be had here, and return whether anything failed."""
     chosen = sys.argv[1:] or [*AIRFLOWS, *PYTHONS]
-    failed = [name for name in chosen if not (on_airflow if name in AIRFLOWS else on_python)(name)]
-    print(f"Failed: {', '.join(failed)}." if failed else f"All green: {', '.join(chosen)}.")
-    return bool(failed)
+    ends = {name: (on_airflow if name in AIRFLOWS else on_python)(name) for name in chosen}
+    for word, end in (("Green", True), ("Failed", False), ("Left out", None)):
+        if names := [name for name in chosen if ends[name] is end]:
+            print(f"{word}: {', '.join(names)}.")
+    return False in ends.values()
 
 
 def on_airflow(version: str) -> bool:
@@ -44,14 +46,13 @@ def on_airflow(version: str) -> bool:
     return pytest(python, "-n", "2", "--dist", "worksteal", folder="airflow")
 
 
-def on_python(version: str) -> bool:
-    """Run the tests of ``tests/core`` on a Python, if it is there or can be had."""
+def on_python(version: str) -> bool | None:
+    """Run the tests of ``tests/core`` on a Python; None where there is none, nor can be had."""
     print(f"\nPython {version} …", flush=True)
     try:
         python = environment(f"python-{version}", version)
     except subprocess.CalledProcessError:
-        print(f"There is no Python {version} here, and none can be had: left out.")
-        return True
+        return None
     install(python, *CORE)
     install(python, "--no-deps", str(ROOT))
     return pytest(python, folder="core")

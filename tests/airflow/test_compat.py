@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from importlib.metadata import version
 from pathlib import Path
 
 import airflow.sdk
 import pytest
 
 from airflow_provider_stripe_lite import _compat
+from tests.airflow.older import AIRFLOW
 
 PACKAGE = Path(_compat.__file__).parent
 # Airflow's public interface in 3.1, as far as this package uses it.
@@ -44,9 +44,7 @@ def test_one_module_asks_for_the_version() -> None:
     assert asking == ["_compat.py"]
 
 
-@pytest.mark.skipif(
-    version("apache-airflow-core") < "3.3", reason="what is public by now, the newest tells"
-)
+@pytest.mark.skipif(AIRFLOW < (3, 3), reason="what is public by now, the newest tells")
 def test_what_is_public_by_now() -> None:
     """When Airflow makes a name public, this test says so: then less is left of ``_compat``."""
     names = {name for name in vars(_compat) if name in airflow.sdk.__all__}
