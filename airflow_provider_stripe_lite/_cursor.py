@@ -70,6 +70,9 @@ class Ledger:
         """
         while (outcome := self._round(source, look)) is None:
             pass
+        if outcome.window is not None:
+            # A try that was given up while it waited may lose its window to another run.
+            self._refuse_ended()
         return outcome
 
     def _round(self, source: Source, look: Callable[[Position, str], Batch]) -> Outcome | None:
@@ -95,7 +98,10 @@ class Ledger:
         if free:
             # No request to Stripe stands between the states and the write, so what is new is left
             # for the next run.
-            taken = min(free, key=self._order)
+            taken, judged = min(free, key=self._order)
+            # The XComs of many claims may have been asked for meanwhile: its run may be back.
+            if self._runs.states([_owner(taken)]).get(_owner(taken)) != judged:
+                return None
             document["claims"].remove(taken)
             window = taken["window"]
         else:
@@ -116,10 +122,7 @@ class Ledger:
     def _put(self, known: str | None, document: Document, *, wait: bool) -> bool:
         """Write the document in the place of ``known``, and tell whether it stays there."""
         runs = self._runs
-        if not runs.is_running():
-            raise StripeCursorError(
-                "This task was marked or cleared while it ran: no window for it."
-            )
+        self._refuse_ended()
         # A document that "is not found" may be there: see `_begun`.
         if runs.read() != known or (known is None and not runs.is_absent()):
             return False
@@ -137,15 +140,24 @@ class Ledger:
             )
         return found == text
 
+    def _refuse_ended(self) -> None:
+        if not self._runs.is_running():
+            raise StripeCursorError(
+                "This task was marked or cleared while it ran: no window for it."
+            )
+
     def _outcome(
         self, document: Document, source: Source, claimed: Claim | None, batch: Batch | None = None
     ) -> Outcome:
         window, cursor = document.outcome(self._runs.key, source.stripe_conn_id, claimed)
         return Outcome(window, batch, cursor)
 
-    def _judged(self, document: Document) -> tuple[list[Claim], bool]:
-        """Return the claims that are free to take, and whether another one has become done."""
-        runs, settled, free = self._runs, False, list[Claim]()
+    def _judged(self, document: Document) -> tuple[list[tuple[Claim, str | None]], bool]:
+        """Return the claims that are free to take, each with the state of its task.
+
+        :returns: these, and whether another one has become done.
+        """
+        runs, settled, free = self._runs, False, list[tuple[Claim, str | None]]()
         claims = [claim for claim in document["claims"] if not claim["done"]]
         if not claims:
             return [], False
@@ -163,11 +175,12 @@ class Ledger:
             if state == "success" and delivered in (None, (runs.key, claim["window"])):
                 claim["done"] = settled = True
             elif state not in ("running", "restarting"):
-                free.append(claim)
+                free.append((claim, state))
         return free, settled
 
-    def _order(self, claim: Claim) -> tuple[bool, str]:
+    def _order(self, free: tuple[Claim, str | None]) -> tuple[bool, str]:
         """Put a window of this run, under another map index, before the oldest one."""
+        claim, _ = free
         return claim["run_id"] != self._me["run_id"], claim["window"]["created_gte"]
 
     def _refuse_forgotten(self, document: Document) -> None:

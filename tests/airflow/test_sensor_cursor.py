@@ -152,8 +152,8 @@ def test_a_claim_is_one_write(
         asked.clear()
         assert Run(dag, NOW + number).go().state("new") == "success"
     assert (asked.count("GetVariable"), asked.count("PutVariable")) == (3, 1)
-    # One is of the run before, one of this run.
-    assert asked.count("GetTaskStates") == 2
+    # One is of the run before, two of this run: before the write, and when it has waited.
+    assert asked.count("GetTaskStates") == 3
 
 
 # --- When it has looked

@@ -115,6 +115,7 @@ class Process:
         ledger, task, stream = Ledger(Runs(self), self._first), self.task, self.stream
         while True:
             outcome = self.outcome = ledger.claim(stream.source, self._look)
+            self.leave_way()
             if outcome.window is not None:
                 break
             self._push(outcome)

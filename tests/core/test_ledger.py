@@ -82,7 +82,7 @@ def test_what_a_poll_costs(world: World, monkeypatch: pytest.MonkeyPatch, fence:
     monkeypatch.setattr(Runs, "sleep", noted)
     claim = ["start", "read", "look", "is_running", "read", "write", "sleep", "read"]
     process = run(world)
-    assert calls(process) == [*claim, "push", "return"]
+    assert calls(process) == [*claim, "is_running", "push", "return"]
     assert calls(run(world))[1:4] == ["read", "states", "look"]
     assert calls(run(world))[1:3] == ["read", "look"]
     assert slept == [fence]
@@ -160,7 +160,7 @@ def test_a_free_window(world: World, state: str | None) -> None:
     add(world, 1)
     taker = run(world)
     assert taker.rows == [0, 1]
-    assert calls(taker)[1:5] == ["read", "states", "is_running", "read"]
+    assert calls(taker)[1:5] == ["read", "states", "states", "is_running"]
     assert [one["window"] for one in document(world)["claims"]] == [claim["window"]]
     assert document(world)["claims"][0]["run_id"] == "run 2"
     assert run(world).rows == [2]

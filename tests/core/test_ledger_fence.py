@@ -12,7 +12,7 @@ from airflow_provider_stripe_lite._cursor import Ledger
 from airflow_provider_stripe_lite.core import document as documents
 from tests.core.ledger_lives import drain, live
 from tests.core.ledger_process import Process, Runs
-from tests.core.ledger_schedules import add, elsewhere, rest, started, used
+from tests.core.ledger_schedules import add, elsewhere, go_before, rest, started, used
 from tests.core.ledger_world import World
 
 # So many lives are tried until one goes wrong; one in twenty does.
@@ -221,3 +221,16 @@ def test_a_task_that_was_marked_claims_nothing() -> None:
         before = world.streams[0].document
         assert "marked or cleared" in str(world.go(process).error)
         assert world.streams[0].document == before
+
+
+@pytest.mark.parametrize("call", ["sleep", "read"])
+def test_a_task_that_was_marked_while_it_waits_returns_nothing(call: str) -> None:
+    """Its window is in the document already, and free: another run may take it at any time."""
+    with used() as world:
+        process = world.go(started(world, 1)[0], "write")
+        world.step(process)
+        go_before(world, process, call)
+        world.mark_failed(process.task, steps=9)
+        assert "marked or cleared" in str(world.go(process).error)
+        rest(world, taker := started(world, 1)[0])
+        assert taker.rows == [0, 1]

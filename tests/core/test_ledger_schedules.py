@@ -238,3 +238,19 @@ def test_a_mapped_task_that_is_cleared_while_it_is_judged(call: str) -> None:
         rest(world, poller)
         rest(world, last)
         check(world)
+
+
+@pytest.mark.parametrize("streams", [0, 2])
+def test_a_taker_that_is_slow(streams: int) -> None:
+    """A run that comes back while its window is about to be taken keeps it, however long that is."""
+    with used(streams) as world:
+        owner = started(world, 1)[0]
+        world.kill(world.go(owner, "push"))
+        taker = judging(world, "states")
+        world.step(taker)
+        # It may ask for the XComs of many claims meanwhile.
+        taker.leave_way()
+        back = world.go(world.start(owner.task))
+        rest(world, taker)
+        assert (back.rows, taker.rows) == ([0, 1], None)
+        check(world)

@@ -172,11 +172,21 @@ class Stream:
         lost = sum(count[name] == 0 for name in held)
         twice = sum(times > 1 for times in count.values())
         verdict = f"{lost} lost, {twice} twice"
+        if lost or twice:
+            self._tell({name for name in {*count, *held} if count[name] != 1})
         if others := count.keys() - set(held):
             verdict += f", {len(others)} that were not to come"
         sizes = f"{len(held)} objects, {len(runs)} runs with some of them"
         print(f"\n{self.airflow.database} {self.name}: {sizes}: {verdict}", flush=True)
         return verdict
+
+    def _tell(self, wrong: set[str]) -> None:
+        """Print who has claimed what, and which runs received these objects."""
+        for entry in self.fake.read("ledger"):
+            if entry.get("claim", "").startswith(self.variable):
+                print(json.dumps(entry), flush=True)
+            elif entry.get("dag") == self.name and (some := wrong & set(entry["ids"])):
+                print(json.dumps({**entry, "ids": sorted(some)}), flush=True)
 
     def run_once(self, end: str = "success", **arguments: Any) -> str:
         """Trigger a manual run, wait for its end, which is to be ``end``, and return its run id."""

@@ -28,11 +28,15 @@ class _TimedRuns(Runs):
         return text
 
     def write(self, text: str) -> None:
-        Runs.write(self, text)
-        times = {"asked": self.asked, "answered": self.answered, "written": time.time()}
-        me = {"run_id": self.run_id, "map_index": self.map_index, "done": False}
-        if any(me.items() <= claim.items() for claim in json.loads(text)["claims"]):
-            report({"claim": self.key, **times})
+        document, me = json.loads(text), {"run_id": self.run_id, "map_index": self.map_index}
+        mine = [claim for claim in document["claims"] if me.items() <= claim.items()]
+        try:
+            Runs.write(self, text)
+        finally:
+            times = {"asked": self.asked, "answered": self.answered, "written": time.time()}
+            # A run that gives a window up has none in the document that it writes.
+            if mine and not mine[0]["done"]:
+                report({"claim": self.key, **mine[0], "rev": document["rev"], **times})
 
 
 def time_claims() -> None:
