@@ -242,7 +242,7 @@ def test_a_mapped_task_that_is_cleared_while_it_is_judged(call: str) -> None:
 
 @pytest.mark.parametrize("streams", [0, 2])
 def test_a_taker_that_is_slow(streams: int) -> None:
-    """A run that comes back while its window is about to be taken keeps it, however long that is."""
+    """A run that comes back while its window is about to be taken keeps it, at any pace."""
     with used(streams) as world:
         owner = started(world, 1)[0]
         world.kill(world.go(owner, "push"))
