@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SERIES ?= 10
+SHARE ?= 1
 
 PY := .venv/bin/python
 PIP := $(PY) -m pip --quiet --disable-pip-version-check
@@ -39,8 +40,8 @@ lint: .venv/dev ## ruff and mypy
 e2e: .venv/dev ## real schedulers, databases, kills, hosts and S3, a browser: about 20 minutes
 	$(PY) -m pytest -s -m e2e
 
-matrix: .venv/dev ## the tests of other Airflows and Pythons, each in an environment of its own
-	$(PY) -m dev.matrix
+matrix: .venv/dev ## other Airflows and Pythons, each in an environment of its own; SHARE=3: a third of its tests
+	SHARE=$(SHARE) $(PY) -m dev.matrix
 
 soak: .venv/dev ## the same for longer, once for each release: make soak SERIES=10
 	LEDGER_LIVES=100000 $(PYTEST) tests/core/test_ledger_lives.py

@@ -62,6 +62,7 @@ class AirflowApi:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._headers: dict[str, str] = {}
 
     def call(self, method: str, path: str, **kwargs: Any) -> Any:
         """Send one request below /api/v2 and return the JSON.
@@ -72,7 +73,13 @@ class AirflowApi:
             # No proxy stands between a test and its own machine.
             session.trust_env = False
             for _ in range(10):
+                session.headers.update(self._headers)
                 response = session.request(method, f"{self.url}/api/v2{path}", timeout=90, **kwargs)
+                if response.status_code == 401:
+                    # Airflow 3.1 gives anybody a token, and wants to see it.
+                    token = session.get(f"{self.url}/auth/token", timeout=90).json()
+                    self._headers = {"Authorization": f"Bearer {token['access_token']}"}
+                    continue
                 if response.status_code != 500 or "Database error" not in response.text:
                     break
                 # SQLite was busy, and nothing was written.

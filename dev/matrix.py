@@ -1,7 +1,8 @@
 """``make matrix``: the tests that run Airflow on older ones, and the core's on other Pythons.
 
 Each has an environment of its own below ``.matrix``, with the packages of its time: those that were
-there a few days after its release stand in for Airflow's constraint files.
+there a few days after its release stand in for Airflow's constraint files. With ``SHARE=3`` an
+Airflow runs each third of the tests, and the next one the next third, so that each test runs.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".matrix"
 # The newest one is that of ``make test``.
-AIRFLOWS = {"3.3.0": "2026-07-13"}
+AIRFLOWS = {"3.1.8": "2026-03-20", "3.2.2": "2026-06-05", "3.3.0": "2026-07-13"}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 # What the tests of the core import beside it.
-CORE = ("cryptography", "greenlet", "hypothesis", "orjson", "psutil", "pytest", "redis", "requests")
+CORE = ("cryptography", "greenlet", "hypothesis", "orjson", "psutil", "redis", "requests")
+PYTEST = ("pytest", "pytest-xdist")
+SHARE = int(os.environ.get("SHARE", "1"))
 
 
 def main() -> int:
@@ -43,7 +46,7 @@ def on_airflow(version: str) -> bool:
     if len(added) != 1:
         print(f"Beside Airflow {version} the package has changed others: {sorted(added)}")
         return False
-    return pytest(python, "-n", "2", "--dist", "worksteal", folder="airflow")
+    return pytest(python, "airflow", [*AIRFLOWS].index(version))
 
 
 def on_python(version: str) -> bool | None:
@@ -53,9 +56,9 @@ def on_python(version: str) -> bool | None:
         python = environment(f"python-{version}", version)
     except subprocess.CalledProcessError:
         return None
-    install(python, *CORE)
+    install(python, *CORE, *PYTEST)
     install(python, "--no-deps", str(ROOT))
-    return pytest(python, folder="core")
+    return pytest(python, "core", PYTHONS.index(version))
 
 
 def environment(name: str, version: str) -> Path:
@@ -78,9 +81,10 @@ def packages(python: Path) -> set[str]:
     return set(uv("pip", "freeze", "--python", str(python)).split("\n"))
 
 
-def pytest(python: Path, *options: str, folder: str) -> bool:
-    """Run the tests of a folder, and return whether all passed."""
-    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+def pytest(python: Path, folder: str, number: int) -> bool:
+    """Run an environment's share of a folder's tests, and return whether all passed."""
+    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["-n", "2", "--dist", "worksteal", "--share", f"{number % SHARE + 1}/{SHARE}"]
     return subprocess.run([*command, f"tests/{folder}"], cwd=ROOT).returncode == 0
 
 

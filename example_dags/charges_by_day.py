@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow.sdk import CronDataIntervalTimetable, dag
+from airflow.sdk import dag
+
+# From Airflow 3.2 on, airflow.sdk has it, too.
+from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_stripe_lite.transfers import StripeToObjectStorageOperator
 

@@ -30,12 +30,19 @@ SetConnection = Callable[..., None]
 _AIRFLOW_FOLDERS = tuple(Path(__file__).parent / name for name in ("airflow", "docs"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make matrix` run a part of the tests in each environment."""
+    parser.addoption("--share", default="1/1", help="K/N: each N-th test, from the K-th one on")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Make a warning an error only where the package causes it, in the tests that run Airflow.
 
     Airflow's own dependencies warn a lot. The type checkers come first: they take long, and with
     two processes the last test of one keeps the other waiting.
     """
+    first, step = map(int, config.getoption("share").split("/"))
+    items[:] = items[first - 1 :: step]
     items.sort(key=lambda item: "typing" not in item.path.parts)
     for item in items:
         if _runs_airflow(item):

@@ -11,6 +11,7 @@ from airflow.sdk import DAG
 from airflow_provider_stripe_lite.core import document as documents
 from airflow_provider_stripe_lite.errors import StripeCursorError, StripeInputError
 from airflow_provider_stripe_lite.testing import FakeStripe
+from tests.airflow.older import AIRFLOW
 from tests.airflow.streams import new_customers, stream
 from tests.harness import Run, dies_once, ids, variable
 from tests.helpers import NOW, Clock
@@ -153,9 +154,11 @@ def test_a_task_that_is_marked_while_it_looks_gets_nothing(
     run = Run(dag, NOW)
     stripe.fault(path="/v1/customers", hook=lambda _: run.mark("new", "failed"))
     run.go()
-    (error,) = run.errors
-    assert isinstance(error, StripeCursorError)
-    assert "marked or cleared while it ran" in str(error)
+    # Below Airflow 3.3 `dag.test()` hides the error of a task whose end it cannot note any more.
+    if AIRFLOW >= (3, 3):
+        (error,) = run.errors
+        assert isinstance(error, StripeCursorError)
+        assert "marked or cleared while it ran" in str(error)
     assert variable(stream(dag))["claims"] == []
     assert ids(Run(dag, NOW + 1).go().xcom("new")) == made
 

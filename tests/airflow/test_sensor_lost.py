@@ -13,11 +13,16 @@ from airflow.sdk.execution_time.supervisor import InProcessSupervisorComms
 from airflow_provider_stripe_lite.core.window import Position
 from airflow_provider_stripe_lite.errors import StripeCursorError, StripeInputError
 from airflow_provider_stripe_lite.testing import FakeStripe
+from tests.airflow.older import AIRFLOW
 from tests.airflow.streams import new_customers, stream
 from tests.harness import Run, delete_variable, ids, set_variable, variable
 from tests.helpers import NOW, Clock, window
 
 START = {"start_from": "2026-01-31T00:00:00Z"}
+QUESTIONS = {
+    (3, 1): ["GetPreviousDagRun", "PutVariable"],
+    (3, 2): ["GetPreviousTI", "PutVariable"],
+}.get(AIRFLOW, ["GetPreviousTI", "GetVariableKeys"])
 
 
 def filled(dag: DAG, stripe: FakeStripe, clock: Clock, number: int = 0) -> tuple[Run, list[str]]:
@@ -197,7 +202,8 @@ def test_not_found_is_not_believed_while_the_variable_is_there(
     made = stripe.add_many("customer", 20, created=NOW + 100)
     clock.now += 100
     away = Stumbling(monkeypatch, "GetVariable", ErrorType.VARIABLE_NOT_FOUND)
-    away.times = times
+    # Where there is no list of keys, two questions more are asked before a Variable is missed.
+    away.times = times if AIRFLOW >= (3, 3) else 3 * times
     run = Run(dag, NOW + 5000).go()
     assert ids(run.xcom("new")) == made
     assert [type(error) for error in run.errors] == [StripeCursorError] * (times == 3)
@@ -236,7 +242,7 @@ def test_a_failed_call_fails_the_try_and_loses_nothing(
     assert isinstance(error, StripeCursorError) == (answer is not None)
 
 
-@pytest.mark.parametrize("question", ["GetVariableKeys", "GetXCom", "GetPreviousTI", "GetTICount"])
+@pytest.mark.parametrize("question", [*QUESTIONS, "GetXCom", "GetTICount"])
 def test_a_failed_call_is_no_first_run(
     dag: DAG, stripe: FakeStripe, clock: Clock, monkeypatch: pytest.MonkeyPatch, question: str
 ) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import warnings
-from importlib.metadata import metadata
+from importlib.metadata import metadata, version
 from pathlib import Path
 from typing import Any
 
@@ -179,12 +179,13 @@ def check_make(_: str, words: list[str], __: Any) -> None:
 
 
 def check_pip(_: str, words: list[str], __: Any) -> None:
-    """Find that what is installed is this checkout, or this distribution with known extras."""
-    assert words[1] == "install"
-    name, extra = re.fullmatch(r"([\w.-]+)(?:\[(\w+)\])?", words[2]).groups()  # type: ignore[union-attr]
+    """Find that this checkout or distribution is installed, with known extras, and no Airflow."""
+    assert words[1:3] == ["install", "apache-airflow==$(airflow version)"]
+    assert airflow("airflow version").splitlines()[-1] == version("apache-airflow")
+    name, extras = re.fullmatch(r"([\w.-]+)(?:\[([\w,]+)\])?", words[3]).groups()  # type: ignore[union-attr]
     known = metadata(DISTRIBUTION)
     assert name in (".", known["Name"])
-    assert extra is None or extra in known.get_all("Provides-Extra", [])
+    assert {*(extras or "").split(",")} <= {"", *known.get_all("Provides-Extra", [])}
 
 
 def check_python(_: str, words: list[str], __: Any) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dev.airflow_api import wait_for
+from tests.airflow.older import AIRFLOW
 from tests.e2e.conftest import KEY, WAYS
 from tests.e2e.scenarios import FAULTS, started
 
@@ -193,11 +194,13 @@ def what_airflow_forgets(airflow: AirflowStack, stream: Callable[..., Stream]) -
     forgets.run_once()
     assert forgets.verdict() == "0 lost, 0 twice"
 
-    tomorrow = time.strftime("%Y-%m-%d", time.gmtime(time.time() + DAY))
-    which = ("--tables", "xcom", "--dag-ids", "forgets")
-    clean = ("db", "clean", "--clean-before-timestamp", tomorrow, *which)
-    airflow.command(*clean, "--skip-archive", "--yes")
-    assert not any(airflow.xcom("forgets", run, "new", "cursor") for run in forgets.states())
+    # Airflow 3.1 cleans all DAGs or none.
+    if AIRFLOW >= (3, 2):
+        tomorrow = time.strftime("%Y-%m-%d", time.gmtime(time.time() + DAY))
+        which = ("--tables", "xcom", "--dag-ids", "forgets")
+        clean = ("db", "clean", "--clean-before-timestamp", tomorrow, *which)
+        airflow.command(*clean, "--skip-archive", "--yes")
+        assert not any(airflow.xcom("forgets", run, "new", "cursor") for run in forgets.states())
     forgets.create(2)
     forgets.run_once()
     assert forgets.verdict() == "0 lost, 0 twice"

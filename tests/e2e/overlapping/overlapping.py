@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import Asset, AssetOrTimeSchedule, DeltaTriggerTimetable, dag, task
+from airflow.sdk import Asset, dag, task
+from airflow.timetables.assets import AssetOrTimeSchedule
+from airflow.timetables.trigger import DeltaTriggerTimetable
 from reporting import RETRIES, report_received, time_claims
 
 from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor

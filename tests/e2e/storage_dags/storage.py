@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import CronDataIntervalTimetable, dag
+from airflow.sdk import dag
+from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_stripe_lite.transfers import StripeToObjectStorageOperator
 
