@@ -48,12 +48,13 @@ else:  # pragma: no cover
     def _widgets(fields):
         import wtforms
         from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+        from wtforms.validators import Optional, any_of
 
         made = {}
         for name, field in fields.items():
-            schema, rules = field["schema"], [wtforms.validators.Optional()]
+            schema, rules = field["schema"], [Optional()]
             if "enum" in schema:
-                rules.append(wtforms.validators.any_of(schema["enum"][:-1]))
+                rules.append(any_of(schema["enum"]))
             # A field of text takes a number with a fraction, too; there is none for these.
             make = {"integer": wtforms.IntegerField}.get(schema["type"][0], wtforms.StringField)
             texts = {"description": field["description"], "widget": BS3TextFieldWidget()}

@@ -8,10 +8,8 @@ import os
 import secrets
 import shutil
 import subprocess
-import sys
 import tempfile
 from contextlib import closing, suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +57,8 @@ class AirflowHome:
     :param url: where the api-server is.
     :param execution_url: where the tasks ask; it may be an api-server of its own.
     :param env: environment of every process, which wins over everything here.
+    :param python: the interpreter whose Airflow it is.
+    :param inherited: a SQLite file of an older Airflow, to begin with.
     """
 
     def __init__(
@@ -70,7 +70,10 @@ class AirflowHome:
         url: str,
         execution_url: str,
         env: Mapping[str, str],
+        python: Path,
+        inherited: Path | None,
     ) -> None:
+        self.python, self._inherited = python, inherited
         self.folder = Path(folder or tempfile.mkdtemp(prefix="airflow-stack-")).resolve()
         self.database = database
         self.env = self._environment(env)
@@ -90,9 +93,14 @@ class AirflowHome:
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    def version(self) -> str:
+        """Return the Airflow's version."""
+        ask = "from importlib.metadata import version; print(version('apache-airflow-core'))"
+        return subprocess.check_output([str(self.python), "-c", ask], text=True).strip()
+
     def command(self, *words: str) -> None:
         """Run an ``airflow`` command with this configuration; raise an error if it fails."""
-        command = [sys.executable, "-m", "airflow", *words]
+        command = [str(self.python), "-m", "airflow", *words]
         done = subprocess.run(
             command, env=self.env, cwd=self.folder, capture_output=True, text=True
         )
@@ -150,8 +158,12 @@ class AirflowHome:
 
     def _make_database(self) -> None:
         """Migrate an empty database; a migrated SQLite file is kept and copied the next time."""
-        template = Path(sys.prefix) / f"airflow-{version('apache-airflow-core')}-migrated.db"
+        template = self.python.parents[1] / f"airflow-{self.version()}-migrated.db"
         name = self._database_name
+        if self._inherited:
+            shutil.copy(self._inherited, self.folder / "airflow.db")
+            self.command("db", "migrate")
+            return
         if self.database == "postgresql":
             _on_server(f"CREATE DATABASE {name}")
             # A scheduler that is killed alone leaves executor workers behind. These hold its

@@ -12,6 +12,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".matrix"
@@ -26,8 +30,13 @@ SHARE = int(os.environ.get("SHARE", "1"))
 
 def main() -> int:
     """Run all that can be had here, and return whether anything failed."""
-    chosen = sys.argv[1:] or [*AIRFLOWS, *PYTHONS]
-    ends = {name: (on_airflow if name in AIRFLOWS else on_python)(name) for name in chosen}
+    known: dict[str, Callable[[str], bool | None]] = {
+        **dict.fromkeys(AIRFLOWS, on_airflow),
+        **dict.fromkeys(PYTHONS, on_python),
+        "upgrade": upgraded,
+    }
+    chosen = sys.argv[1:] or [*known]
+    ends = {name: known[name](name) for name in chosen}
     for word, end in (("Green", True), ("Failed", False), ("Left out", None)):
         if names := [name for name in chosen if ends[name] is end]:
             print(f"{word}: {', '.join(names)}.")
@@ -59,6 +68,14 @@ def on_python(version: str) -> bool | None:
     install(python, *CORE, *PYTEST)
     install(python, "--no-deps", str(ROOT))
     return pytest(python, "core", PYTHONS.index(version))
+
+
+def upgraded(_: str) -> bool:
+    """Let an older Airflow become the newest one."""
+    return (
+        subprocess.run([sys.executable, "-m", "pytest", "-s", "-m", "matrix"], cwd=ROOT).returncode
+        == 0
+    )
 
 
 def environment(name: str, version: str) -> Path:

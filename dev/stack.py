@@ -20,7 +20,6 @@ import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -53,6 +52,8 @@ class AirflowStack(AirflowApi):
         would hold each other up. Behind an @ stands the host of a component, such as
         ``triggerer@one`` or ``celery-worker@one``: it shares this machine's network and
         AIRFLOW_HOME, and has a temporary directory of its own.
+    :param python: the interpreter whose Airflow it is; this one's by default.
+    :param inherited: a SQLite file of an older Airflow, to begin with.
     :param say: called with sentences that say what is being waited for.
     """
 
@@ -65,6 +66,8 @@ class AirflowStack(AirflowApi):
         env: Mapping[str, str] | None = None,
         connections: Mapping[str, Mapping[str, Any]] | None = None,
         components: Sequence[str] = COMPONENTS,
+        python: Path = Path(sys.executable),
+        inherited: Path | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
         super().__init__(f"http://127.0.0.1:{free_port()}")
@@ -82,6 +85,8 @@ class AirflowStack(AirflowApi):
             url=self.url,
             execution_url=self._execution_url,
             env=env or {},
+            python=python,
+            inherited=inherited,
         )
         self.home = self._home.folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -95,7 +100,7 @@ class AirflowStack(AirflowApi):
     def __enter__(self) -> Self:
         began = time.monotonic()
         adopt_orphans()
-        self.say(f"Starting Airflow {version('apache-airflow-core')} ({self.database}) …")
+        self.say(f"Starting Airflow {self._home.version()} ({self.database}) …")
         try:
             self._home.make()
             self._run(self.components)
@@ -220,7 +225,7 @@ class AirflowStack(AirflowApi):
         with (self.home / f"{component}.log").open("ab") as log, undisturbed():
             self._ready[component] = self.log_of(component).count(" ready.")
             self._processes[component] = process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", *command.get(kind, [kind])],
+                [str(self._home.python), "-m", "airflow", *command.get(kind, [kind])],
                 env=env,
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,

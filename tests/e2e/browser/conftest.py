@@ -118,6 +118,11 @@ def window(chromium: Browser, site: AirflowStack) -> Iterator[BrowserContext]:
     """Open a context that several pages share: cache, size, and the address of the Airflow."""
     context = chromium.new_context(base_url=site.url, viewport={"width": 1280, "height": 1250})
     context.set_default_timeout(60_000)
+    # Airflow 3.1 sends its first visitor to the start page, wherever they wanted to go.
+    first = context.new_page()
+    first.goto("/")
+    first.get_by_role("link", name="Home").first.wait_for()
+    first.close()
     yield context
     context.close()
 
