@@ -80,7 +80,9 @@ class AirflowApi:
                     token = session.get(f"{self.url}/auth/token", timeout=90).json()
                     self._headers = {"Authorization": f"Bearer {token['access_token']}"}
                     continue
-                if response.status_code != 500 or "Database error" not in response.text:
+                # Airflow 3.2 says no more than this.
+                busy = ("Database error", "Internal Server Error")
+                if response.status_code != 500 or not any(text in response.text for text in busy):
                     break
                 # SQLite was busy, and nothing was written.
                 time.sleep(0.5)

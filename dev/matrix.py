@@ -2,7 +2,8 @@
 
 Each has an environment of its own below ``.matrix``, with the packages of its time: those that were
 there a few days after its release stand in for Airflow's constraint files. With ``SHARE=3`` an
-Airflow runs each third of the tests, and the next one the next third, so that each test runs.
+Airflow runs each third of the tests, and the next one the next third, so that each test runs; with
+all of them, a living Airflow of each version runs beside it, whose processes die.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 # What the tests of the core import beside it.
 CORE = ("cryptography", "greenlet", "hypothesis", "orjson", "psutil", "redis", "requests")
 PYTEST = ("pytest", "pytest-xdist")
+LIVING = [f"tests/e2e/test_{name}.py" for name in ("bell", "exactly_once", "kills")]
 SHARE = int(os.environ.get("SHARE", "1"))
 
 
@@ -55,7 +57,9 @@ def on_airflow(version: str) -> bool:
     if len(added) != 1:
         print(f"Beside Airflow {version} the package has changed others: {sorted(added)}")
         return False
-    return pytest(python, "airflow", [*AIRFLOWS].index(version))
+    return pytest(python, *share([*AIRFLOWS].index(version)), "tests/airflow") and (
+        SHARE > 1 or pytest(python, "-s", "-m", "e2e", "-k", "sqlite", *LIVING)
+    )
 
 
 def on_python(version: str) -> bool | None:
@@ -67,7 +71,7 @@ def on_python(version: str) -> bool | None:
         return None
     install(python, *CORE, *PYTEST)
     install(python, "--no-deps", str(ROOT))
-    return pytest(python, "core", PYTHONS.index(version))
+    return pytest(python, *share(PYTHONS.index(version)), "tests/core")
 
 
 def upgraded(_: str) -> bool:
@@ -98,11 +102,15 @@ def packages(python: Path) -> set[str]:
     return set(uv("pip", "freeze", "--python", str(python)).split("\n"))
 
 
-def pytest(python: Path, folder: str, number: int) -> bool:
-    """Run an environment's share of a folder's tests, and return whether all passed."""
-    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    command += ["-n", "2", "--dist", "worksteal", "--share", f"{number % SHARE + 1}/{SHARE}"]
-    return subprocess.run([*command, f"tests/{folder}"], cwd=ROOT).returncode == 0
+def share(number: int) -> list[str]:
+    """Return the options for an environment's share of the tests, in two processes."""
+    return ["-n", "2", "--dist", "worksteal", "--share", f"{number % SHARE + 1}/{SHARE}"]
+
+
+def pytest(python: Path, *options: str) -> bool:
+    """Run tests, and return whether all passed."""
+    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    return subprocess.run(command, cwd=ROOT).returncode == 0
 
 
 def uv(*words: str) -> str:
