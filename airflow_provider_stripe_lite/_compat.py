@@ -14,6 +14,8 @@ from airflow.sdk import TaskInstanceState, Variable
 from airflow.sdk.exceptions import ErrorType
 from airflow.sdk.execution_time import comms as comms
 
+# The Variable that tells Airflows below 3.3 that Variables can be read.
+MARKER = "stripe_cursors"
 _AIRFLOW = tuple(int(part) for part in version("apache-airflow-core").split(".")[:2])
 
 
@@ -142,15 +144,20 @@ else:  # pragma: no cover
     def is_listed(key):
         """Ask once more, behind another Variable that is there: there is no list of keys.
 
-        Airflow's API server says "not found", too, where its database stumbles.
+        Airflow's API server says "not found", too, where its database stumbles. Where neither can
+        be read, the Variable counts as listed, as nobody knows.
         """
-        if not _is_found("stripe_cursors"):
+        if not _is_found(MARKER):
             note = "Tells Stripe sensors that Variables can be read"
-            ask_supervisor(comms.PutVariable(key="stripe_cursors", value="1", description=note))
-            if not _is_found("stripe_cursors"):
+            ask_supervisor(comms.PutVariable(key=MARKER, value="1", description=note))
+            if not _is_found(MARKER):
                 return True
         return _is_found(key)
 
     def _is_found(key):
         answer = ask_supervisor(comms.GetVariable(key=key))
-        return getattr(answer, "error", None) is not ErrorType.VARIABLE_NOT_FOUND
+        if not isinstance(answer, comms.ErrorResponse):
+            return True
+        if answer.error is not ErrorType.VARIABLE_NOT_FOUND:
+            raise exceptions.AirflowRuntimeError(answer)
+        return False

@@ -66,7 +66,8 @@ class Ledger:
         :param look: reads what is new since a position, which it returns where nothing is; the
             sentence beside it says what to do about a position that is refused.
         :raises StripeInputError: the cursor is another's, or no cursor, or has forgotten this run.
-        :raises StripeCursorError: the cursor cannot be read or written now.
+        :raises StripeCursorError: the cursor cannot be read or written now, or Airflow wants this
+            try no more.
         """
         while (outcome := self._round(source, look)) is None:
             pass
@@ -100,7 +101,11 @@ class Ledger:
             # for the next run.
             taken, judged = min(free, key=self._order)
             # The XComs of many claims may have been asked for meanwhile: its run may be back.
-            if self._runs.states([_owner(taken)]).get(_owner(taken)) != judged:
+            runs, owner = self._runs, _owner(taken)
+            state = runs.states([owner]).get(owner)
+            if state != judged or (
+                state == "success" and self._is_delivered(taken, runs.pushed(*owner))
+            ):
                 return None
             document["claims"].remove(taken)
             window = taken["window"]
@@ -143,7 +148,7 @@ class Ledger:
     def _refuse_ended(self) -> None:
         if not self._runs.is_running():
             raise StripeCursorError(
-                "This task was marked or cleared while it ran: no window for it."
+                "Airflow has ended, marked or cleared this task while it ran, so it gets nothing."
             )
 
     def _outcome(
@@ -153,10 +158,7 @@ class Ledger:
         return Outcome(window, batch, cursor)
 
     def _judged(self, document: Document) -> tuple[list[tuple[Claim, str | None]], bool]:
-        """Return the claims that are free to take, each with the state of its task.
-
-        :returns: these, and whether another one has become done.
-        """
+        """Return the free claims with their tasks' states, and whether another one is done now."""
         runs, settled, free = self._runs, False, list[tuple[Claim, str | None]]()
         claims = [claim for claim in document["claims"] if not claim["done"]]
         if not claims:
@@ -171,12 +173,16 @@ class Ledger:
             states |= runs.states(none)
         for claim in claims:
             state, cursor = states.get(_owner(claim)), pushed.get(_owner(claim))
-            delivered = cursor and (cursor.get("stream"), cursor.get("window"))
-            if state == "success" and delivered in (None, (runs.key, claim["window"])):
+            if state == "success" and self._is_delivered(claim, cursor):
                 claim["done"] = settled = True
             elif state not in ("running", "restarting"):
                 free.append((claim, state))
         return free, settled
+
+    def _is_delivered(self, claim: Claim, cursor: Any) -> bool:
+        """Tell whether a task that has succeeded, and pushed this, has delivered this window."""
+        mine = self._runs.key, claim["window"]
+        return not cursor or mine == (cursor.get("stream"), cursor.get("window"))
 
     def _order(self, free: tuple[Claim, str | None]) -> tuple[bool, str]:
         """Put a window of this run, under another map index, before the oldest one."""

@@ -12,6 +12,7 @@ from airflow.sdk import TaskInstanceState
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 
 from airflow_provider_stripe_lite._compat import (
+    MARKER,
     ask_supervisor,
     comms,
     is_listed,
@@ -109,8 +110,14 @@ class Runs:
     sleep = staticmethod(clock.sleep)
 
     def is_absent(self) -> bool:
-        """Tell whether the Variable is not there, by the list of keys, which never guesses."""
-        return not is_listed(self.key)
+        """Tell whether the Variable is not there, as surely as this Airflow can say it."""
+        try:
+            return not is_listed(self.key)
+        except AirflowRuntimeError as exc:
+            raise StripeCursorError(
+                f"Airflow does not say now whether the Variable {self.key} is there ({exc}); "
+                "nothing was delivered."
+            ) from exc
 
     def is_running(self) -> bool:
         """Tell whether this task is still the one that Airflow wants to run."""
@@ -162,12 +169,13 @@ class Runs:
         return bool(ti.get_ti_count(dag_id=ti.dag_id, task_ids=[ti.task_id], states=states))
 
     def _indexes(self) -> list[int]:
-        """Return the map indexes of this task in this run and in the one before."""
+        """Return the map indexes of this task in this run, in the one before and in the newest."""
         if not self.is_mapped:
             return [-1]
         ti = self._ti
-        before = previous_run(ti, -1, _FAR_FUTURE, None)
-        run_ids = [self.run_id, *([before.run_id] if before else ())]
+        # An expanded task has an index 0, and the newest run by date may be this one.
+        before = [previous_run(ti, 0, date, None) for date in (None, _FAR_FUTURE)]
+        run_ids = sorted({self.run_id, *(run.run_id for run in before if run)})
         states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=run_ids)
         return list(range(max(map(len, states.values()), default=1)))
 
@@ -180,10 +188,10 @@ def _key(task: str, variable: str | None, stream: tuple[str | None, ...]) -> str
 
     :raises StripeInputError: Airflow would mask the author's name for it, or take it for another.
     """
-    if variable and (not _NAME.fullmatch(variable) or variable == "keys"):
+    if variable and (not _NAME.fullmatch(variable) or variable in ("keys", MARKER)):
         raise StripeInputError(
-            f"cursor_variable must not be {show(variable)}: Airflow finds no Variable of such a "
-            "name again. Use letters, digits and - _ . : / between them."
+            f"cursor_variable must not be {show(variable)}: Airflow finds no cursor of such a name "
+            "again. Use letters, digits and - _ . : / between them."
         )
     if variable and _MASKED.search(variable):
         raise StripeInputError(

@@ -158,7 +158,7 @@ def test_a_task_that_is_marked_while_it_looks_gets_nothing(
     if AIRFLOW >= (3, 3):
         (error,) = run.errors
         assert isinstance(error, StripeCursorError)
-        assert "marked or cleared while it ran" in str(error)
+        assert "marked or cleared this task while it ran" in str(error)
     assert variable(stream(dag))["claims"] == []
     assert ids(Run(dag, NOW + 1).go().xcom("new")) == made
 

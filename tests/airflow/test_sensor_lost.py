@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 from airflow.sdk.execution_time.supervisor import InProcessSupervisorComms
 
+from airflow_provider_stripe_lite._compat import MARKER
 from airflow_provider_stripe_lite.core.window import Position
 from airflow_provider_stripe_lite.errors import StripeCursorError, StripeInputError
 from airflow_provider_stripe_lite.testing import FakeStripe
@@ -190,7 +191,8 @@ class Stumbling:
         patch.setattr(InProcessSupervisorComms, "send", stumble)
 
 
-@pytest.mark.parametrize("times", [1, 2, 3])
+# Below Airflow 3.3 two questions more are asked before a Variable is missed, three times.
+@pytest.mark.parametrize("times", [1, 2, 3] if AIRFLOW >= (3, 3) else [1, 2, 3, 6, 9])
 def test_not_found_is_not_believed_while_the_variable_is_there(
     dag: DAG, stripe: FakeStripe, clock: Clock, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
@@ -198,15 +200,14 @@ def test_not_found_is_not_believed_while_the_variable_is_there(
     new_customers(dag, retries=1)
     before, _ = filled(dag, stripe, clock)
     before.forget_xcoms()
-    held = variable(stream(dag))
+    held, most = variable(stream(dag)), 3 if AIRFLOW >= (3, 3) else 9
     made = stripe.add_many("customer", 20, created=NOW + 100)
     clock.now += 100
     away = Stumbling(monkeypatch, "GetVariable", ErrorType.VARIABLE_NOT_FOUND)
-    # Where there is no list of keys, two questions more are asked before a Variable is missed.
-    away.times = times if AIRFLOW >= (3, 3) else 3 * times
+    away.times = times
     run = Run(dag, NOW + 5000).go()
     assert ids(run.xcom("new")) == made
-    assert [type(error) for error in run.errors] == [StripeCursorError] * (times == 3)
+    assert [type(error) for error in run.errors] == [StripeCursorError] * (times == most)
     assert all(f"{stream(dag)} is there" in str(error) for error in run.errors)
     assert variable(stream(dag))["rev"] == held["rev"] + 1
 
@@ -214,6 +215,7 @@ def test_not_found_is_not_believed_while_the_variable_is_there(
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
+        *([("GetVariable", ErrorType.PERMISSION_DENIED)] if AIRFLOW >= (3, 2) else []),
         ("GetVariable", None),
         ("GetVariable", ErrorType.GENERIC_ERROR),
         ("GetVariable", ErrorType.API_SERVER_ERROR),
@@ -252,6 +254,7 @@ def test_a_failed_call_is_no_first_run(
     delete_variable(stream(dag))
     if question == "GetTICount":
         before.forget_xcoms()
+    delete_variable(MARKER)
     made = stripe.add_many("customer", 2, created=NOW + 100)
     clock.now += 100
     Stumbling(monkeypatch, question, None).times = 1

@@ -15,6 +15,7 @@ from airflow_provider_stripe_lite.sensors import (
     StripeNewObjectSensor,
 )
 from airflow_provider_stripe_lite.testing import FakeStripe
+from tests.airflow.older import AIRFLOW
 from tests.airflow.streams import Asked, stream
 from tests.conftest import SetConnection
 from tests.harness import ONCE, Run, delete_variable, ids, register, set_variable, variable
@@ -146,7 +147,7 @@ def test_a_mapped_sensor_goes_on_from_its_xcoms(
     """Where the Variables are gone, each stream finds its own XCom, under whatever index it is."""
     name = variable_of and f"{dag.dag_id}.{variable_of}"
     made: list[list[str]] = []
-    for number, order in enumerate(("ab", "ab", "abc", "bca")):
+    for number, order in enumerate(("ab", "ab", "abc", "bca", "a")):
         made = [
             stripe.add_many("customer", 2, created=int(clock.now), account=f"acct_{account}")
             for account in order
@@ -248,7 +249,8 @@ def test_the_first_run_of_many_accounts_asks_little(
     """No index asks for each other index's XComs where there is no earlier run."""
     asked = Asked(monkeypatch)
     Run(mapped(dag, accounts(*map(str, range(8)))), NOW).go()
-    assert len(asked.messages) < 8 * 30
+    # Below Airflow 3.3 there is another Variable to ask for.
+    assert len(asked.messages) < 8 * (27 if AIRFLOW >= (3, 3) else 30)
 
 
 def test_an_account_of_a_mapped_group_keeps_no_other_one_out(database: None) -> None:

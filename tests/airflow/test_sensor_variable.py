@@ -181,7 +181,17 @@ def test_a_connection_with_a_hash_in_its_name_is_a_stream(
 @pytest.mark.parametrize(
     "name",
     [
-        *("kept#a", "kept?b=1", "kept%23x", "kept/a/../b", "kept/", "/kept", "kept//x", "keys"),
+        *(
+            "kept#a",
+            "kept?b=1",
+            "kept%23x",
+            "kept/a/../b",
+            "kept/",
+            "/kept",
+            "kept//x",
+            "keys",
+            "stripe_cursors",
+        ),
         *("käpt", "kept\n", " kept", "kept ", ".", "../x", "kept\\x"),
     ],
 )

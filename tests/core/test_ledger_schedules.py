@@ -9,6 +9,7 @@ import pytest
 from tests.core.ledger_lives import drain
 from tests.core.ledger_schedules import (
     add,
+    again,
     elsewhere,
     go_before,
     judging,
@@ -242,7 +243,7 @@ def test_a_mapped_task_that_is_cleared_while_it_is_judged(call: str) -> None:
 
 @pytest.mark.parametrize("streams", [0, 2])
 def test_a_taker_that_is_slow(streams: int) -> None:
-    """A run that comes back while its window is about to be taken keeps it, at any pace."""
+    """A run that comes back when its window was judged to be free, and not taken yet, keeps it."""
     with used(streams) as world:
         owner = started(world, 1)[0]
         world.kill(world.go(owner, "push"))
@@ -254,3 +255,18 @@ def test_a_taker_that_is_slow(streams: int) -> None:
         rest(world, taker)
         assert (back.rows, taker.rows) == ([0, 1], None)
         check(world)
+
+
+def test_a_taker_of_a_success_that_comes_back() -> None:
+    """A mapped task that has succeeded elsewhere, and now with this window, keeps it, too."""
+    with used(2) as world:
+        one, other = world.streams
+        owner, moved = elsewhere(world)
+        world.go(moved)
+        world.order = [one, other]
+        taker = judging(world, "pushed")
+        steps(world, taker, 1)
+        taker.leave_way()
+        back = again(world, owner)
+        rest(world, taker)
+        assert (back.rows, taker.rows) == ([0, 1], None)

@@ -181,7 +181,7 @@ def check_make(_: str, words: list[str], __: Any) -> None:
 def check_pip(_: str, words: list[str], __: Any) -> None:
     """Find that this checkout or distribution is installed, with known extras, and no Airflow."""
     assert words[1:3] == ["install", "apache-airflow==$(airflow version)"]
-    assert airflow("airflow version").splitlines()[-1] == version("apache-airflow")
+    assert airflow("airflow version") == version("apache-airflow")
     name, extras = re.fullmatch(r"([\w.-]+)(?:\[([\w,]+)\])?", words[3]).groups()  # type: ignore[union-attr]
     known = metadata(DISTRIBUTION)
     assert name in (".", known["Name"])

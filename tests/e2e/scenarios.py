@@ -183,7 +183,8 @@ class Stream:
     def _tell(self, wrong: set[str]) -> None:
         """Print who has claimed what, and which runs received these objects."""
         for entry in self.fake.read("ledger"):
-            if entry.get("claim", "").startswith(self.variable):
+            claimed = entry.get("claim") or entry.get("failed claim") or ""
+            if claimed.startswith(self.variable):
                 print(json.dumps(entry), flush=True)
             elif entry.get("dag") == self.name and (some := wrong & set(entry["ids"])):
                 print(json.dumps({**entry, "ids": sorted(some)}), flush=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import secrets
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -42,7 +44,12 @@ def test_the_cursor_goes_on(tmp_path: Path) -> None:
             stream.create(3)
             first = stream.run_once()
             stream.create(2)
-        shutil.copy(tmp_path / "old" / "airflow.db", inherited)
+        # What SQLite has written beside its file is part of the database.
+        with (
+            closing(sqlite3.connect(tmp_path / "old" / "airflow.db")) as old,
+            closing(sqlite3.connect(inherited)) as new,
+        ):
+            old.backup(new)
         with AirflowStack(
             dags_folder=dags,
             home=tmp_path / "new",

@@ -30,13 +30,14 @@ class _TimedRuns(Runs):
     def write(self, text: str) -> None:
         document, me = json.loads(text), {"run_id": self.run_id, "map_index": self.map_index}
         mine = [claim for claim in document["claims"] if me.items() <= claim.items()]
+        what = "failed claim"
         try:
             Runs.write(self, text)
+            what = "claim"
         finally:
             times = {"asked": self.asked, "answered": self.answered, "written": time.time()}
-            # A run that gives a window up has none in the document that it writes.
             if mine and not mine[0]["done"]:
-                report({"claim": self.key, **mine[0], "rev": document["rev"], **times})
+                report({what: self.key, **mine[0], "rev": document["rev"], **times})
 
 
 def time_claims() -> None:
