@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskInstanceState, Variable
-from airflow.sdk.exceptions import ErrorType
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time import comms as comms
 
 # The Variable that tells Airflows below 3.3 that Variables can be read.
@@ -148,16 +148,13 @@ else:  # pragma: no cover
         be read, the Variable counts as listed, as nobody knows.
         """
         if not _is_found(MARKER):
-            note = "Tells Stripe sensors that Variables can be read"
-            ask_supervisor(comms.PutVariable(key=MARKER, value="1", description=note))
+            ask_supervisor(comms.PutVariable(key=MARKER, value="1", description="For sensors"))
             if not _is_found(MARKER):
                 return True
         return _is_found(key)
 
     def _is_found(key):
         answer = ask_supervisor(comms.GetVariable(key=key))
-        if not isinstance(answer, comms.ErrorResponse):
-            return True
-        if answer.error is not ErrorType.VARIABLE_NOT_FOUND:
-            raise exceptions.AirflowRuntimeError(answer)
-        return False
+        if getattr(answer, "error", None) not in (None, ErrorType.VARIABLE_NOT_FOUND):
+            raise AirflowRuntimeError(answer)
+        return not isinstance(answer, comms.ErrorResponse)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+from contextlib import nullcontext
 from pathlib import Path
 
 import airflow.sdk
 import pytest
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time import comms
 
 from airflow_provider_stripe_lite import _compat
 from tests.airflow.older import AIRFLOW
@@ -52,3 +55,34 @@ def test_what_is_public_by_now() -> None:
         *("NEVER_EXPIRE", "RetryDecision", "RetryPolicy"),
         *("TaskInstanceState", "Variable", "conf"),
     }
+
+
+NOT_FOUND = ErrorType.VARIABLE_NOT_FOUND
+
+
+@pytest.mark.skipif(AIRFLOW >= (3, 3), reason="there is a list of keys")
+@pytest.mark.parametrize(
+    ("answers", "listed"),
+    [
+        ([None, NOT_FOUND], False),
+        ([None, None], True),
+        ([NOT_FOUND, None, None, NOT_FOUND], False),
+        # Neither can be read, so nobody knows.
+        ([NOT_FOUND, None, NOT_FOUND], True),
+        ([ErrorType.GENERIC_ERROR], None),
+        ([None, ErrorType.API_SERVER_ERROR], None),
+    ],
+)
+def test_what_is_said_to_be_missing_is_believed_behind_what_is_there(
+    monkeypatch: pytest.MonkeyPatch, answers: list[ErrorType | None], listed: bool | None
+) -> None:
+    """Each other error is raised, and no answer is left over."""
+
+    def ask(_: object) -> object:
+        error = answers.pop(0)
+        return comms.ErrorResponse(error=error) if error else None
+
+    monkeypatch.setattr(_compat, "ask_supervisor", ask)
+    with pytest.raises(AirflowRuntimeError) if listed is None else nullcontext():
+        assert _compat.is_listed("a.cursor") is listed
+    assert answers == []
