@@ -2,7 +2,7 @@
 
 No other module asks for a version, or for a name that is not public in every one of them
 (``airflow.sdk``). With the oldest Airflow a branch goes, and with the last one this module: what is
-left of it is imported from Airflow itself. An import under its own name is passed on to them.
+left of it is imported from Airflow itself. What it imports under its own name is for others.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from contextlib import closing, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,7 @@ class AirflowHome:
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    @cached_property
     def version(self) -> str:
         """Return the Airflow's version."""
         ask = "from importlib.metadata import version; print(version('apache-airflow-core'))"
@@ -158,7 +160,7 @@ class AirflowHome:
 
     def _make_database(self) -> None:
         """Migrate an empty database; a migrated SQLite file is kept and copied the next time."""
-        template = self.python.parents[1] / f"airflow-{self.version()}-migrated.db"
+        template = self.python.parents[1] / f"airflow-{self.version}-migrated.db"
         name = self._database_name
         if self._inherited:
             shutil.copy(self._inherited, self.folder / "airflow.db")

@@ -78,10 +78,7 @@ def upgraded(_: str) -> bool | None:
     """Let an older Airflow become the newest one; None where there is none."""
     if not (FOLDER / "airflow-3.1.8").exists():
         return None
-    return (
-        subprocess.run([sys.executable, "-m", "pytest", "-s", "-m", "matrix"], cwd=ROOT).returncode
-        == 0
-    )
+    return pytest(Path(sys.executable), "-s", "-m", "matrix")
 
 
 def environment(name: str, version: str) -> Path:

@@ -100,7 +100,7 @@ class AirflowStack(AirflowApi):
     def __enter__(self) -> Self:
         began = time.monotonic()
         adopt_orphans()
-        self.say(f"Starting Airflow {self._home.version()} ({self.database}) …")
+        self.say(f"Starting Airflow {self._home.version} ({self.database}) …")
         try:
             self._home.make()
             self._run(self.components)

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,13 +32,8 @@ def test_the_cursor_goes_on(tmp_path: Path) -> None:
         extra = {"stripe_account": f"acct_{NAME}", "rate_limit_url": f"file://{tmp_path}/calls"}
         connections = {f"stripe_{NAME}": {**fake.connection(KEY), "extra": extra}}
         env = {"FAKE_STRIPE": fake.url, "AIRFLOW__CORE__FERNET_KEY": key}
-        with AirflowStack(
-            dags_folder=dags,
-            home=tmp_path / "old",
-            env=env,
-            connections=connections,
-            python=OLD,
-        ) as airflow:
+        living = partial(AirflowStack, dags_folder=dags, env=env, connections=connections)
+        with living(home=tmp_path / "old", python=OLD) as airflow:
             stream = stream_of(airflow, fake)
             airflow.unpause(NAME)
             stream.run_once("failed")
@@ -50,13 +46,7 @@ def test_the_cursor_goes_on(tmp_path: Path) -> None:
             closing(sqlite3.connect(inherited)) as new,
         ):
             old.backup(new)
-        with AirflowStack(
-            dags_folder=dags,
-            home=tmp_path / "new",
-            env=env,
-            connections=connections,
-            inherited=inherited,
-        ) as airflow:
+        with living(home=tmp_path / "new", inherited=inherited) as airflow:
             stream = stream_of(airflow, fake)
             airflow.wait_dag(NAME)
             stream.run_once()
