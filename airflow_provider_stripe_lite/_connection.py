@@ -124,10 +124,10 @@ def _judge(key: ApiKey, options: Mapping[str, Any]) -> None:
     """Refuse a key of the other mode, and one that does not say for which account it acts."""
     wanted, context = options["livemode"], options["stripe_context"]
     if wanted is not None and key.livemode is (not wanted):
-        held, other = ("a live", "true") if key.livemode else ("a test", "false")
+        held, other = ("live", "test") if key.livemode else ("test", "live")
         raise StripeInputError(
-            f"The connection holds {held} key, and livemode in its extra is {str(wanted).lower()}: "
-            f"put another key there, or set livemode to {other}."
+            f"The connection holds a {held} key, and its Live mode (livemode in the extra) is "
+            f"{other} keys: put a {other} key there as its API key, or change the mode."
         )
     if context and options["stripe_account"]:
         raise StripeInputError(

@@ -16,12 +16,12 @@ from jinja2.nativetypes import NativeEnvironment
 
 from airflow_provider_stripe_lite._compat import RetriedOperator, conf
 from airflow_provider_stripe_lite._once import send_once
-from airflow_provider_stripe_lite._seen import Seen
+from airflow_provider_stripe_lite._seen import Seen, failure_told
 from airflow_provider_stripe_lite.core.encoding import checked_key
 from airflow_provider_stripe_lite.core.fields import projection, secrets_of
 from airflow_provider_stripe_lite.core.scrub import show
 from airflow_provider_stripe_lite.core.values import refuse_missing
-from airflow_provider_stripe_lite.errors import StripeError, StripeInputError
+from airflow_provider_stripe_lite.errors import StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.links import StripeDashboardLink, StripeRequestLogLink
 from airflow_provider_stripe_lite.retry_policy import StripeRetryPolicy
@@ -161,17 +161,17 @@ class StripeCallOperator(StripeOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Make the call, and return its answer's fields."""
+        with failure_told(self):
+            return self._make(context)
+
+    def _make(self, context: Context) -> dict[str, Any]:
         for name in self.template_fields:
             refuse_missing(name, getattr(self, name))
         # What is wrong with the fields is said before anything is made.
         projection("", self.fields)
         client = StripeHook(self.stripe_conn_id, stripe_account=self.stripe_account).get_conn()
         _name(context, getattr(self, "name", None))
-        try:
-            response = self._send(client, context)
-        except StripeError as exc:
-            self.request_log_url = exc.request_log_url
-            raise
+        response = self._send(client, context)
         self.seen = Seen(client, response.request_id, object=response.body)
         _name(context, getattr(self, "name", None) or response.body.get("id"))
         for secret in secrets_of(response.body):

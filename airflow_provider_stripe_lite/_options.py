@@ -89,7 +89,7 @@ class Option:
     @property
     def _where(self) -> str:
         other = "the configuration" if self.everywhere else "an argument"
-        return f"{self.name} (in the connection's extra, or {other})"
+        return f"{self.label} ({self.name} in the connection's extra, or {other})"
 
 
 OPTIONS = {

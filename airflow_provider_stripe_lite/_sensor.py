@@ -15,7 +15,7 @@ from airflow_provider_stripe_lite._compat import RetriedOperator, exceptions
 from airflow_provider_stripe_lite._cursor import Ledger, Outcome
 from airflow_provider_stripe_lite._operator import DEFERRABLE, ONE_UNLESS_MAPPED
 from airflow_provider_stripe_lite._runs import CURSOR, Runs
-from airflow_provider_stripe_lite._seen import Seen
+from airflow_provider_stripe_lite._seen import Seen, failure_told
 from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.batches import Batch
 from airflow_provider_stripe_lite.core.fields import Row, projection, storable
@@ -33,7 +33,7 @@ from airflow_provider_stripe_lite.core.reading import (
 from airflow_provider_stripe_lite.core.times import Moment, first_second, least_gap
 from airflow_provider_stripe_lite.core.values import one_of, whole_number
 from airflow_provider_stripe_lite.core.window import Position, Source
-from airflow_provider_stripe_lite.errors import RateLimitWait, StripeError, StripeInputError
+from airflow_provider_stripe_lite.errors import RateLimitWait, StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.links import StripeDashboardLink, StripeRequestLogLink
 from airflow_provider_stripe_lite.retry_policy import StripeRetryPolicy
@@ -173,15 +173,13 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
         self._ledger: Ledger | None = None
         self._since: int | None = None
         try:
-            return super().execute(context)
+            with failure_told(self):
+                return super().execute(context)
         except _NoSlot as exc:
             self._come_back(exc.args[0], None if began is None else self._left(began), None)
         except exceptions.AirflowRescheduleException as exc:
             wait = max(0.0, (exc.reschedule_date - datetime.now(UTC)).total_seconds())
             self._come_back(wait, self._left(began or datetime.now(UTC)), self._since)
-        except StripeError as exc:
-            self.request_log_url = exc.request_log_url
-            raise
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Poll once and deliver what is new."""

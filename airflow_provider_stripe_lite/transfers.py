@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 from airflow_provider_stripe_lite._compat import exceptions
 from airflow_provider_stripe_lite._destination import destination, refuse_shared, whole_file
 from airflow_provider_stripe_lite._operator import DEFERRABLE, StripeOperator
-from airflow_provider_stripe_lite._seen import Seen
+from airflow_provider_stripe_lite._seen import Seen, failure_told
 from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.fields import Row, projection
 from airflow_provider_stripe_lite.core.lists import feed_named, list_named
@@ -36,7 +36,7 @@ from airflow_provider_stripe_lite.core.window import (
     start_of,
     stretch,
 )
-from airflow_provider_stripe_lite.errors import StripeError, StripeInputError
+from airflow_provider_stripe_lite.errors import StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.triggers import StripeSensorTrigger
 
@@ -151,6 +151,10 @@ class StripeToObjectStorageOperator(StripeOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Write the file, once the range is old enough."""
+        with failure_told(self):
+            return self._copy(context)
+
+    def _copy(self, context: Context) -> dict[str, Any]:
         path = destination(self.path, self.dest_conn_id)
         refuse_shared(self, context)
         client = StripeHook(self.stripe_conn_id, stripe_account=self.stripe_account).get_conn()
@@ -172,9 +176,6 @@ class StripeToObjectStorageOperator(StripeOperator):
         except exceptions.AirflowSkipException:
             with suppress(FileNotFoundError):
                 path.fs.rm_file(path.path)
-            raise
-        except StripeError as exc:
-            self.request_log_url = exc.request_log_url
             raise
         bounds = {name: job.window[name] for name in ("created_gte", "created_lt")}
         return {"path": self.path, "count": count, "bytes": size, **bounds}
