@@ -173,6 +173,12 @@ _SHAPES = {
            "unit_amount": 1000, "unit_amount_decimal": "1000"},
         hides={"active": False},
     ),
+    "refund": Shape(
+        "re_", _set("charge payment_intent"),
+        nulls("balance_transaction charge payment_intent reason receipt_number")
+        | {"amount": 100, "currency": "usd", "metadata": {}, "status": "succeeded"},
+        _words("charge:str+ payment_intent:str+ amount:int+ reason:str+ metadata:hash?"),
+    ),
     "subscription": Shape(
         "sub_",
         _set("automatic_tax collection_method current_period_end current_period_start customer"
@@ -213,7 +219,6 @@ _GENERIC = {
     "promotion_code": "promo_ active code coupon customer customer_account",
     "radar.early_fraud_warning": "issfr_ charge payment_intent",
     "radar.value_list": "rsl_ alias contains !",
-    "refund": "re_ charge payment_intent",
     "reporting.report_run": "frr_",
     "setup_intent": "seti_ attach_to_self customer customer_account payment_method",
     "shipping_rate": "shr_ active currency",

@@ -42,7 +42,7 @@ def placed(page: str) -> dict[str, str]:
 
 def is_dag(block: Block) -> bool:
     """Tell whether the block is a whole DAG file."""
-    return block.language == "python" and "@dag(" in block.text
+    return block.language == "python" and bool(re.search(r"@dag\(|with DAG\(", block.text))
 
 
 def commands(block: Block) -> list[str]:
