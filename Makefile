@@ -52,8 +52,8 @@ soak: .venv/dev ## the same for longer, once for each release: make soak SERIES=
 bench: .venv/dev ## speed and memory, side by side with other ways to read Stripe
 	$(PY) -m dev.benchmarks
 
-build: .venv/dev ## wheel and sdist into dist/
-	$(PY) -m build
+build: .venv/dev ## wheel and sdist into dist/, checked, and tried in an empty environment
+	@$(PY) -m dev.release
 
 clean: ## remove everything that the other targets made
 	rm -rf .venv .matrix .demo .ui .e2e .bench build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
