@@ -129,7 +129,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     leave_cleanly()
-    # Where the recipe succeeds, make says nothing of Ctrl-C, and everything ends as it should.
+    # A Ctrl-C is the end that was asked for: make prints an error where the recipe fails.
     with suppress(KeyboardInterrupt):
         main()
     say("Stopped.")

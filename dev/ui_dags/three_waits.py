@@ -9,7 +9,7 @@ from airflow.sdk import dag
 
 from airflow_provider_stripe_lite.sensors import StripeNewObjectSensor
 
-# The fake Stripe has no call limit, and whoever watches should not wait for two minutes.
+# The fake Stripe may be asked often, and whoever watches should not wait for two minutes.
 OFTEN: dict[str, Any] = {"feed": "dispute", "poke_interval": 15, "allow_fast_polling": True}
 
 
