@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dev.processes import undisturbed
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -127,12 +129,14 @@ class AirflowHome:
     def _make_folder(self) -> None:
         # The marker tells a folder of ours from somebody else's, which is never emptied.
         marker = self.folder / "made-by-dev-stack"
-        if marker.exists() or self._temporary:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if any(self.folder.iterdir()):
-            raise FileExistsError(f"{self.folder} holds something already: name another home.")
-        marker.touch()
+        # Half emptied, by a Ctrl-C, it might have lost its marker and nothing else.
+        with undisturbed():
+            if marker.exists() or self._temporary:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if any(self.folder.iterdir()):
+                raise FileExistsError(f"{self.folder} holds something already: name another home.")
+            marker.touch()
         config = configparser.RawConfigParser()
         config.read_dict(self._settings())
         path = self.folder / "airflow.cfg"

@@ -21,31 +21,21 @@ class FakeStripeProcess:
 
     def __init__(self, *options: str) -> None:
         self.options = options
+        self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        module = "airflow_provider_stripe_lite.testing"
-        # Its errors are shown if it does not start; otherwise it prints only how to connect to it.
-        with undisturbed(), tempfile.TemporaryFile("w+") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", module, "--port", "0", *self.options],
-                cwd=Path(__file__).parents[1],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                # Ctrl-C must not end the fake before the Airflow that asks it has ended.
-                start_new_session=True,
-            )
-            self.url = (self._process.stdout.readline() if self._process.stdout else "").strip()
-            if not self.url:
-                code = self._process.wait()
-                errors.seek(0)
-                raise RuntimeError(f"The fake Stripe has ended with {code}:\n{errors.read()}")
+        try:
+            self._start()
+        except BaseException:
+            # A signal that came meanwhile is raised when the process is there.
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:
-        with undisturbed(), self._process:
-            self._process.kill()
+        if self._process:
+            with undisturbed(), self._process:
+                self._process.kill()
 
     def connection(self, key: str = "sk_test_fake") -> dict[str, Any]:
         """Return the Airflow connection that leads to it."""
@@ -63,6 +53,26 @@ class FakeStripeProcess:
     def clear(self, name: str, **query: str) -> None:
         """Remove from its ``calls``, its ``ledger`` or its ``faults`` what has these values."""
         _answer(requests.delete(f"{self.url}/_fake/{name}", params=query, timeout=30))
+
+    def _start(self) -> None:
+        module = "airflow_provider_stripe_lite.testing"
+        # Its errors are shown if it does not start; otherwise it prints only how to connect to it.
+        with undisturbed(), tempfile.TemporaryFile("w+") as errors:
+            self._process = process = subprocess.Popen(
+                [sys.executable, "-m", module, "--port", "0", *self.options],
+                cwd=Path(__file__).parents[1],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                # Ctrl-C must not end the fake before the Airflow that asks it has ended.
+                start_new_session=True,
+            )
+            self.url = (process.stdout.readline() if process.stdout else "").strip()
+            if not self.url:
+                code = process.wait()
+                errors.seek(0)
+                raise RuntimeError(f"The fake Stripe has ended with {code}:\n{errors.read()}")
 
 
 def _answer(response: requests.Response) -> Any:

@@ -17,7 +17,7 @@ DAY = "{{ dag_run.data_interval_start | ds }}"
 DAILY = CronDataIntervalTimetable("@daily", timezone="UTC")
 
 
-@dag(schedule=DAILY, start_date=datetime(2024, 1, 1), catchup=False)
+@dag(schedule=DAILY, start_date=datetime(2024, 1, 1), catchup=False, tags=["stripe", "transfer"])
 def stripe_charges_by_day():
     """Write the charges of the run's day, with all their fields.
 

@@ -11,7 +11,7 @@ from airflow_provider_stripe_lite.sensors import StripeNewChargeSensor
 COLUMNS = ["id", "amount", "currency", "created", "status"]
 
 
-@dag(schedule=timedelta(minutes=10), start_date=datetime(2026, 1, 1), catchup=False)
+@dag(schedule=timedelta(minutes=10), start_date=datetime(2026, 1, 1), tags=["stripe", "sensor"])
 def stripe_charges_to_database():
     """Insert each new charge; a retry or a cleared run replaces what it inserted before.
 

@@ -10,7 +10,11 @@ from airflow_provider_stripe_lite.sensors import StripeNewChargeSensor
 from airflow_provider_stripe_lite.transfers import StripeToObjectStorageOperator
 
 
-@dag(schedule=timedelta(minutes=10), start_date=datetime(2026, 1, 1), catchup=False)
+@dag(
+    schedule=timedelta(minutes=10),
+    start_date=datetime(2026, 1, 1),
+    tags=["stripe", "sensor", "transfer"],
+)
 def stripe_charges_to_jsonl():
     """Write what is new in each run to a file of its own: a retry or a clear writes it again.
 

@@ -13,7 +13,12 @@ from airflow_provider_stripe_lite.operators import (
 )
 
 
-@dag(schedule=None, start_date=datetime(2026, 1, 1), params={"email": "jenny@example.com"})
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    tags=["stripe", "operator"],
+    params={"email": "jenny@example.com"},
+)
 def stripe_customer_actions():
     """However often a task is retried or cleared, a run makes one customer."""
     create = StripeCreateCustomerOperator(

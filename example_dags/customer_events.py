@@ -13,7 +13,7 @@ from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
 @dag(
     schedule=[stripe_asset("stripe_customers", feed="customer")],
     start_date=datetime(2026, 1, 1),
-    catchup=False,
+    tags=["stripe", "asset"],
 )
 def stripe_customer_events():
     """Welcome every new customer exactly once; between two runs no worker waits.

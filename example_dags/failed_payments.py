@@ -14,7 +14,7 @@ TYPES = ["charge.failed"]
 FAILED = stripe_asset("stripe_failed_charges", types=TYPES)
 
 
-@dag(schedule=[FAILED], start_date=datetime(2026, 1, 1), catchup=False)
+@dag(schedule=[FAILED], start_date=datetime(2026, 1, 1), tags=["stripe", "asset"])
 def stripe_failed_payments():
     """Look each failed charge up, once, and say why it failed."""
     failed = StripeEventSensor(task_id="failed", types=TYPES, timeout=0, soft_fail=True, retries=3)

@@ -18,7 +18,7 @@ DAY = "{{ dag_run.data_interval_start | ds }}"
 FEEDS: tuple[FeedName, ...] = ("invoice", "subscription", "refund", "payout", "balance_transaction")
 
 
-@dag(schedule=DAILY, start_date=datetime(2024, 1, 1), catchup=False)
+@dag(schedule=DAILY, start_date=datetime(2024, 1, 1), catchup=False, tags=["stripe", "transfer"])
 def stripe_lists_by_day():
     """Write what was created on the run's day, each list by a task of its own.
 

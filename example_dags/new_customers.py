@@ -9,7 +9,7 @@ from airflow.sdk import dag, task
 from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
 
 
-@dag(schedule=timedelta(minutes=2), start_date=datetime(2026, 1, 1), catchup=False)
+@dag(schedule=timedelta(minutes=2), start_date=datetime(2026, 1, 1), tags=["stripe", "sensor"])
 def stripe_new_customers():
     """Welcome every new customer exactly once, also after a retry or a clear.
 

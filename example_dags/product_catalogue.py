@@ -15,7 +15,7 @@ CATALOGUE = [
 ]
 
 
-@dag(schedule=None, start_date=datetime(2026, 1, 1))
+@dag(schedule=None, start_date=datetime(2026, 1, 1), tags=["stripe", "operator"])
 def stripe_product_catalogue():
     """Create each product with its price, by an id of one's own; a second run makes no other."""
     products = [

@@ -22,6 +22,7 @@ from airflow.sdk import DAG, BaseHook
 
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.testing import FakeStripe
+from dev import ui
 from dev.airflow_home import POSTGRESQL
 from tests.harness import Run, ids
 from tests.helpers import NOW, Clock
@@ -64,7 +65,18 @@ def test_an_example_is_one_dag_without_errors(name: str) -> None:
     dag = example(name.removesuffix(".py"))
     assert dag.dag_id.startswith("stripe_")
     assert dag.doc_md or dag.description
+    assert "stripe" in dag.tags
+    assert len(dag.tags) > 1
     assert len((FOLDER / name).read_text().splitlines()) <= 60
+
+
+def test_the_ui_has_a_word_and_a_start_for_each() -> None:
+    """What `make ui` says, and where its sensors begin, is of the DAGs that there are."""
+    paths = [path for folder in ui.BUNDLES.values() for path in (ui.ROOT / folder).glob("*.py")]
+    dags = [example(str(path.with_suffix(""))) for path in paths]
+    assert {dag.dag_id for dag in dags} == {*ui.SHOWN, *ui.PAUSED}
+    shown = {f"{dag.dag_id}.{task.task_id}" for dag in dags for task in dag.tasks}
+    assert {*ui.CURSORS} <= shown
 
 
 @pytest.mark.parametrize(
