@@ -1,4 +1,4 @@
-"""Make the tables of README and docs from the code: ``python -m dev.reference``.
+"""Make the reference and the tables of docs from the code: ``python -m dev.reference``.
 
 They come from signatures, docstrings, imports, ``RESOURCES`` and ``OPTIONS``, and stand between
 marks such as ``<!-- table:feeds -->``. A test fails where a page is out of date.
@@ -10,7 +10,7 @@ import inspect
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,11 @@ from airflow_provider_stripe_lite.core.ratelimit import limiter_for
 from airflow_provider_stripe_lite.core.resources import RESOURCES, Resource
 from airflow_provider_stripe_lite.core.window import Window
 from dev import module_graph
+from dev.docstrings import defaults, described, entry, parameters, promise
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "airflow_provider_stripe_lite"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "reference.md", ROOT / "docs" / "design.md")
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 REGION = re.compile(r"(<!-- table:([\w.]+) -->\n)(.*?)(<!-- /table -->)", re.DOTALL)
 
 OPERATORS = (
@@ -78,60 +79,6 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "".join(
         f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines
     )
-
-
-def markdown(text: str) -> str:
-    """Turn a docstring's marks into Markdown's."""
-    text = re.sub(r":(?:class|meth|func|attr|mod):`[.~]?([\w.]+)`", r"`\1`", " ".join(text.split()))
-    return text.replace("``", "`")
-
-
-def promise(thing: Any) -> str:
-    """Return the first sentence of a docstring."""
-    return markdown((inspect.getdoc(thing) or "").split("\n\n")[0])
-
-
-def described(thing: Any, mark: str = "param") -> dict[str, str]:
-    """Return what a docstring says of each parameter, or of each ``:ivar``."""
-    pattern = rf"^:{mark} (\w+): (.*?)(?=^:|\n\n|\Z)"
-    text = inspect.getdoc(thing) or ""
-    found = re.findall(pattern, text, re.MULTILINE | re.DOTALL)
-    return {name: markdown(meaning) for name, meaning in found}
-
-
-def defaults(call: Callable[..., Any]) -> dict[str, str]:
-    """Return the default of each parameter, as one would write it; empty where it is required."""
-    parameters = inspect.signature(call).parameters.values()
-    named = (p for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD)
-    return {p.name: "" if p.default is p.empty else _shown(p.name, p.default) for p in named}
-
-
-def _shown(name: str, value: Any) -> str:
-    if name == "deferrable":
-        return "from `[operators] default_deferrable`"
-    if name == "retry_policy":
-        return "`StripeRetryPolicy()`"
-    return f'`"{value}"`' if isinstance(value, str) else f"`{value!r}`"
-
-
-def parameters(cls: type) -> dict[str, tuple[str, str]]:
-    """Return default and meaning of each parameter, a class's own before the inherited ones."""
-    found: dict[str, tuple[str, str]] = {}
-    for owner in _owners(cls):
-        if "__init__" in vars(owner):
-            for name, default in defaults(vars(owner)["__init__"]).items():
-                found.setdefault(name, (default, _meaning(cls, name)))
-    return found
-
-
-def _owners(cls: type) -> Iterator[type]:
-    """Yield the class and its bases, as far as they are of this package."""
-    return (owner for owner in cls.__mro__ if owner.__module__.startswith(errors.__package__))
-
-
-def _meaning(cls: type, name: str) -> str:
-    known = (described(owner).get(name) for owner in _owners(cls))
-    return next((text for text in known if text), "")
 
 
 def parameter_table(cls: type) -> str:
@@ -269,17 +216,23 @@ TABLES: dict[str, Callable[[], str]] = {
     "errors": error_tree,
     "hook": functions,
     "hook.init": lambda: call_table(hooks.StripeHook.__init__, hooks.StripeHook),
-    "asset": lambda: call_table(assets.stripe_asset, assets.stripe_asset),
+    "asset": lambda: entry(
+        assets.stripe_asset, call_table(assets.stripe_asset, assets.stripe_asset)
+    ),
     "modules": modules,
     "limiter": lambda: call_table(limiter_for, limiter_for),
-    "StripeToObjectStorageOperator": lambda: parameter_table(
-        transfers.StripeToObjectStorageOperator
+    "StripeEventSensor": lambda: entry(
+        sensors.StripeEventSensor,
+        call_table(sensors.StripeEventSensor.__init__, sensors.StripeEventSensor),
     ),
-    "StripeNewObjectSensor": lambda: parameter_table(sensors.StripeNewObjectSensor),
-    "StripeEventSensor": lambda: call_table(
-        sensors.StripeEventSensor.__init__, sensors.StripeEventSensor
-    ),
-    **{cls.__name__: (lambda cls=cls: parameter_table(cls)) for cls in OPERATORS},  # type: ignore[misc]
+    **{
+        cls.__name__: (lambda cls=cls: entry(cls, parameter_table(cls)))  # type: ignore[misc]
+        for cls in (
+            *OPERATORS,
+            sensors.StripeNewObjectSensor,
+            transfers.StripeToObjectStorageOperator,
+        )
+    },
 }
 
 

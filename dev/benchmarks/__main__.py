@@ -71,8 +71,6 @@ def reading(quick: bool) -> None:
     if not quick:
         report.write_section("docs/bench.md", "reading", text)
         report.write_page("bench.svg", report.bars(readers, found))
-        plain = [row for row in readers if not row[0].endswith("_orjson")]
-        report.write_section("README.md", "bench", report.summary(plain, found))
 
 
 def writing(quick: bool) -> None:

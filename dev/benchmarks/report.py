@@ -103,16 +103,6 @@ def imports(least: dict[str, float]) -> str:
     return "\n".join(rows)
 
 
-def summary(rows: Rows, found: Found) -> str:
-    """Return the part of the table that the README shows."""
-    lines = ["| | calls | objects per CPU second | peak MB over rest |\n| --- | --: | --: | --: |"]
-    for name, _, label in rows:
-        of = found[name]
-        figures = f"{of['calls']:.0f} | {of['objects'] / of['cpu']:,.0f} | {of['peak']:.0f}"
-        lines.append(f"| {plain(label)} | {figures} |")
-    return "\n".join(lines)
-
-
 def plain(label: str) -> str:
     """Return a label without signs."""
     return label.strip("¹²³⁴⁵ ").replace("**", "")

@@ -1,4 +1,4 @@
-"""The calls that docs/reference.md shows are made as they stand there, each once for its run."""
+"""The calls that docs/operators.md shows are made as they stand there, each once for its run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_stripe_lite.testing import FakeStripe
 from tests.harness import Run
 from tests.helpers import NOW, idempotency_keys, posts
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
+PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
 ROWS = re.findall(r"^\| [^|]+ \| `(/v1/[^`]+)` \| `(\{[^`]+)`", PAGE.read_text(), re.MULTILINE)
 SENT = {
     "/v1/charges/ch_1/capture": ("ch_1", [("amount", "900")]),

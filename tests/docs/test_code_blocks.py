@@ -30,7 +30,9 @@ from tests.harness import Run, ids, register
 from tests.helpers import NOW, Clock
 
 BLOCKS = blocks()
-DAGS = [block for block in BLOCKS if is_dag(block)]
+# Those of the README run in a living Airflow: test_readme_dags.py.
+DAGS = [block for block in BLOCKS if is_dag(block) and block.page != "README.md"]
+README_DAGS = [block for block in BLOCKS if is_dag(block) and block.page == "README.md"]
 PYTHON = [
     block
     for block in BLOCKS
@@ -59,8 +61,7 @@ def parsed(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> DAG:
         warnings.simplefilter("ignore")
         bag = DagBag(str(folder), safe_mode=False)
     assert not bag.import_errors
-    (dag,) = bag.dags.values()
-    return dag
+    return next(iter(bag.dags.values()))
 
 
 def test_every_language_is_known() -> None:
@@ -100,6 +101,14 @@ def test_dag_files_run(
         assert ids(got) == made[sensor.feed]
 
 
+@pytest.mark.parametrize("block", README_DAGS, ids=str)
+def test_dag_files_of_the_readme_parse(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a network and without a connection."""
+    assert parsed(block.text, tmp_path, monkeypatch).tasks
+
+
 def test_a_backfill_of_two_years(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: None
 ) -> None:
@@ -124,8 +133,7 @@ def test_a_person_sets_the_cursor(
     (block,) = BY_HAND
     shows, sets = commands(block)
     assert f"`{sets}`" in (ROOT / "README.md").read_text()
-    first = next(block for block in DAGS if block.page == "README.md")
-    dag = parsed(first.text, tmp_path, monkeypatch)
+    dag = parsed(README_DAGS[0].text, tmp_path, monkeypatch)
     old = stripe.add_many("customer", 2, created=NOW - 86_400)
     assert Run(dag, NOW).go().state("new") == "skipped"
     assert json.loads(airflow(shows).splitlines()[-1])["position"]["created_gte"] == iso(NOW)
@@ -169,6 +177,7 @@ def test_shell_blocks_work(
             "python": check_python,
             "airflow": run_airflow,
             "export": check_export,
+            "read": check_read,
         }[words[0]](command, words, monkeypatch)
 
 
@@ -194,8 +203,13 @@ def check_python(_: str, words: list[str], __: Any) -> None:
     assert importlib.util.find_spec(words[2])
 
 
-def run_airflow(command: str, _: list[str], __: Any) -> None:
-    """Run the command, and use the connection that it made."""
+def run_airflow(command: str, words: list[str], monkeypatch: Any) -> None:
+    """Run the command, and use the connection that it made, or let it test one."""
+    if words[1:3] == ["connections", "test"]:
+        with FakeStripe() as fake:
+            monkeypatch.setenv(f"AIRFLOW_CONN_{words[3].upper()}", fake.connection)
+            assert "Connection success!" in airflow(command)
+        return
     airflow(command)
     got = airflow("airflow connections get stripe_default --output json")
     (connection,) = json.loads(got[got.index("[") :])
@@ -209,6 +223,11 @@ def airflow(command: str) -> str:
     return subprocess.run(
         command, shell=True, check=True, timeout=120, capture_output=True, text=True
     ).stdout.strip()
+
+
+def check_read(_: str, words: list[str], __: Any) -> None:
+    """Find that the key is neither shown nor kept in the shell's history, where one pastes it."""
+    assert words == ["read", "-rs", "STRIPE_API_KEY"]
 
 
 def check_export(command: str, _: list[str], monkeypatch: Any) -> None:
