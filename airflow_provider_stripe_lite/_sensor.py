@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_stripe_lite._bell import STREAM, rung_since
+from airflow_provider_stripe_lite._asset_event import STREAM, since_of_events
 from airflow_provider_stripe_lite._compat import RetriedOperator, exceptions
 from airflow_provider_stripe_lite._cursor import Ledger, Outcome
 from airflow_provider_stripe_lite._operator import DEFERRABLE, ONE_UNLESS_MAPPED
@@ -65,7 +65,7 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
     :param stripe_account: act for this connected account (``acct_…``) instead of the connection's.
         (templated)
     :param start_from: where the first run begins: ``"now"`` (the run's ``run_after``; in a backfill
-        when it starts, behind a ``stripe_asset`` at what has rung), ``"beginning"``, or a time:
+        when it starts, behind a ``stripe_asset`` at its event), ``"beginning"``, or a time:
         date-time or date (ISO 8601; UTC where it has no offset), or seconds since 1970. (templated)
     :param min_age: seconds an object must be old, at least 1, by the earlier of Stripe's clock and
         this host's: Stripe shows some objects a few seconds late.
@@ -215,13 +215,13 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
 
     def _first(self, context: Context) -> Position:
         """Return where the first run begins."""
-        run, rung = context["dag_run"], None
+        run, of_event = context["dag_run"], None
         if self.start_from == "now":
-            rung = rung_since(context, **{name: getattr(self, name) for name in STREAM})
+            of_event = since_of_events(context, **{name: getattr(self, name) for name in STREAM})
         # A backfill run has a date of long ago, and nobody asks for what was new then.
         late, now = run.run_type == "backfill", datetime.fromtimestamp(clock.now(), UTC)
         first = first_second(self.start_from, now if late else run.run_after)
-        first = first if rung is None else rung
+        first = first if of_event is None else of_event
         refuse_forgotten("start_from", feed_list(self.feed, self.types), first, int(clock.now()))
         return Position(first)
 

@@ -1,4 +1,4 @@
-"""Start a DAG when something is added at Stripe: an asset whose watcher is a bell."""
+"""Start a DAG when something is added at Stripe: an asset and its watcher."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from airflow.sdk import Asset, AssetWatcher
 
-from airflow_provider_stripe_lite._bell import STREAM
+from airflow_provider_stripe_lite._asset_event import STREAM
 from airflow_provider_stripe_lite.core.lists import event_types, feed_named
 from airflow_provider_stripe_lite.core.reading import MIN_AGE, POLL_SECONDS, too_fast
 from airflow_provider_stripe_lite.core.scrub import show
@@ -38,8 +38,8 @@ def stripe_asset(
 ) -> Asset:
     """Make an asset that starts a DAG when something may be new; a sensor in the DAG reads it.
 
-    It is a bell: it rings, and each DAG on it reads by the cursor of its own sensor, so that each
-    gets every object exactly once. ::
+    Its event says no more than that; each DAG on it reads by the cursor of its own sensor, so that
+    each gets every object exactly once. ::
 
         NEW = stripe_asset("stripe_charges", feed="charge")
 
@@ -47,8 +47,9 @@ def stripe_asset(
         def on_new_charges():
             load(StripeNewChargeSensor(task_id="new", timeout=0, soft_fail=True).output)
 
-    One ring is one batch: where more than ``max_items`` can come between two rings, let the sensor
-    have ``returns="window"``, which has no limit, or ``outlets=[NEW]``, which rings again.
+    One event is one batch: where more than ``max_items`` can come between two events, let the
+    sensor have ``returns="window"``, which has no limit, or ``outlets=[NEW]``, which makes another
+    event.
 
     :param name: of the asset, for one choice of the other arguments: of two with one name Airflow
         activates one, and warns of the other.
@@ -59,9 +60,10 @@ def stripe_asset(
     :param stripe_account: act for this connected account (``acct_…``) instead of the connection's.
     :param poll_interval: seconds between two looks, at least 120; each is one call, however many
         DAGs there are.
-    :param min_age: seconds an object must be old, as of the sensor; it rings two seconds later.
-    :param at_least_every: the most seconds between two rings, no fewer than ``poll_interval``: what
-        a run could not deliver is left no longer.
+    :param min_age: seconds an object must be old, as of the sensor; the event comes two
+        seconds later.
+    :param at_least_every: the most seconds between two events, no fewer than ``poll_interval``:
+        what a run could not deliver is left no longer.
     :param allow_fast_polling: let ``poll_interval`` be shorter.
     :raises StripeInputError: an argument cannot be used.
     """
@@ -80,7 +82,7 @@ def stripe_asset(
     if at_least_every < poll_interval:
         raise StripeInputError(
             f"at_least_every must be no less than poll_interval, {poll_interval:g} s, as a look "
-            f"comes before each ring, got {at_least_every:g}."
+            f"comes before each event, got {at_least_every:g}."
         )
     trigger = StripeEventTrigger(
         feed="event" if feed is None else feed_named(feed).object,

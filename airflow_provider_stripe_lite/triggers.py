@@ -1,4 +1,4 @@
-"""Wait without a worker: the alarm clock of a deferred sensor, and the bell of an asset.
+"""Wait without a worker: the alarm clock of a deferred sensor, and the watcher of an asset.
 
 Blocking calls run in threads; waiting, also for the call limit, is a sleep on the event loop.
 """
@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
-from airflow_provider_stripe_lite._bell import payload
+from airflow_provider_stripe_lite._asset_event import payload
 from airflow_provider_stripe_lite._compat import exceptions
 from airflow_provider_stripe_lite._threads import call_stripe
 from airflow_provider_stripe_lite.core import clock
@@ -31,8 +31,8 @@ __all__ = ["StripeEventTrigger", "StripeSensorTrigger"]
 
 # After this many failures in a row, a worker has to meet the error itself.
 _MAX_CONSECUTIVE_FAILURES = 5
-# Stripe's clock is known to the second, and the sensor that a bell starts must not find what has
-# rung it too young.
+# Stripe's clock is known to the second, and the sensor that an event starts must not find the
+# object too young that has made it.
 _MARGIN = 2
 
 
@@ -183,12 +183,12 @@ class StripeSensorTrigger(BaseTrigger):
 
 
 class StripeEventTrigger(BaseEventTrigger):
-    """Ring when something may be new: an asset event that says no more, for a sensor to read.
+    """Make an asset event when something may be new, which says no more: a sensor reads it.
 
-    It rings when it starts, when the newest object is another and not an older one than when it
-    last rang, and when it would else be silent for longer than ``at_least_every``. An error that
-    stays, or the fifth in a row, rings once, with its sentence; then nothing does until a look
-    succeeds, which rings. It keeps nothing and never ends. Made by
+    There is one when it starts, when the newest object is another and not an older one than at the
+    last event, and when there would be none for longer than ``at_least_every``. An error that
+    stays, or the fifth in a row, makes one event, with its sentence; then there is none until a
+    look succeeds, which makes one. It keeps nothing and never ends. Made by
     :func:`~airflow_provider_stripe_lite.assets.stripe_asset`.
 
     :param feed: a key of ``RESOURCES``.
@@ -196,8 +196,9 @@ class StripeEventTrigger(BaseEventTrigger):
     :param stripe_conn_id: id of the connection.
     :param stripe_account: act for this connected account.
     :param poll_interval: seconds between two looks, of one call each.
-    :param min_age: seconds an object must be old for the sensor; it rings two seconds later.
-    :param at_least_every: the most seconds between two rings.
+    :param min_age: seconds an object must be old for the sensor; the event comes two seconds
+        later.
+    :param at_least_every: the most seconds between two events.
     """
 
     def __init__(
@@ -225,24 +226,24 @@ class StripeEventTrigger(BaseEventTrigger):
         return _serialized(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look and ring, for ever: Airflow starts a watcher that ends again at once."""
+        """Look and make events, for ever: Airflow starts a watcher that ends again at once."""
         lookout = _Lookout(self, self.min_age + _MARGIN)
-        since, last, last_ring, told = int(clock.now()), None, -math.inf, False
+        since, last, last_event, told = int(clock.now()), None, -math.inf, False
         while True:
             failure = await lookout.look()
             if failure is None:
                 newest, told = lookout.newest, False
-                # The next look would come too late for a ring that is due until then.
-                due = clock.now() + self.poll_interval > last_ring + self.at_least_every
+                # The next look would come too late for an event that is due until then.
+                due = clock.now() + self.poll_interval > last_event + self.at_least_every
                 if due or _is_another(newest, last):
-                    last, last_ring = newest, clock.now()
+                    last, last_event = newest, clock.now()
                     yield TriggerEvent(payload(self, since, newest and newest.id, None))
                 since = lookout.bound or since
             elif not told:
                 self.log.warning("Looking at feed %s failed: %s", self.feed, failure)
                 if lookout.trouble:
-                    # The next look that succeeds is due, so that it rings, too.
-                    told, last_ring = True, -math.inf
+                    # The next look that succeeds is due, so that it makes an event, too.
+                    told, last_event = True, -math.inf
                     error = scrub(str(failure) or repr(failure))
                     yield TriggerEvent(payload(self, since, None, error))
             await asyncio.sleep(self.poll_interval)

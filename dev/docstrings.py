@@ -74,5 +74,7 @@ def entry(thing: Any, parameters_of: str) -> str:
         f"- {'Returns' if kind == 'return' else f'Raises `{name}`:'} {markdown(meaning)}\n"
         for kind, name, meaning in found
     ]
-    about = "\n\n".join(map(markdown, text.split("\n\n:")[0].split("\n\n")))
+    # Code that shows how to use it stands on the pages.
+    parts = [part for part in text.split("\n\n:")[0].split("\n\n") if not part.startswith(" ")]
+    about = "\n\n".join(markdown(part).removesuffix(" ::") for part in parts)
     return f"{about}\n\n{parameters_of}\n{''.join(ends)}"

@@ -37,15 +37,15 @@ SHOWN = {
     "stripe_product_catalogue": "operators: a mapped task for each product",
     "stripe_charges_to_jsonl": "a sensor's window, which a transfer writes into .ui/charges",
     "stripe_three_waits": "a waiting sensor in each mode: reschedule, poke, deferrable",
-    "stripe_customer_events": "a bell: started by the asset stripe_customers",
-    "stripe_failed_payments": "a bell: started by the asset stripe_failed_charges",
+    "stripe_customer_events": "started by the asset stripe_customers, when somebody is new",
+    "stripe_failed_payments": "started by the asset stripe_failed_charges, by events of Stripe",
     "stripe_charges_by_day": "a transfer: yesterday's charges, into .ui/lake",
     "stripe_lists_by_day": "transfers: five more of yesterday's lists",
 }
 PAUSED = {"stripe_charges_to_database": "paused, as it needs a database: the connection warehouse"}
 PLACES = {
     "A task instance": "rows under Storage, XCom; links to Stripe's dashboard under Details",
-    "Assets": "both bells, when they rang, and which DAG they started",
+    "Assets": "both assets, their events, and which DAG each has started",
     "Admin, Variables": "the cursors of the sensors",
     "Admin, Connections": "stripe_default: the connection's form, and its Test button",
 }

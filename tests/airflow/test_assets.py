@@ -17,7 +17,7 @@ from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from airflow_provider_stripe_lite._bell import payload, rung_since
+from airflow_provider_stripe_lite._asset_event import payload, since_of_events
 from airflow_provider_stripe_lite.assets import stripe_asset
 from airflow_provider_stripe_lite.errors import StripeInputError
 from airflow_provider_stripe_lite.triggers import StripeEventTrigger
@@ -136,7 +136,7 @@ def since_of(*extras: Any, **stream: Any) -> int | None:
     """Return what a sensor takes from events with these extras."""
     events = [SimpleNamespace(extra=extra) for extra in extras]
     context: Any = {"triggering_asset_events": {"a": events[:1], "b": events[1:]}}
-    return rung_since(context, **STREAM | stream)
+    return since_of_events(context, **STREAM | stream)
 
 
 def test_the_latest_event_counts() -> None:
@@ -195,7 +195,7 @@ def test_what_another_event_says_disturbs_nobody(extra: Any) -> None:
 @pytest.mark.parametrize("events", [{}, {"triggering_asset_events": None}])
 def test_a_run_that_no_event_has_started(events: dict[str, Any]) -> None:
     """It has none, or Airflow says nothing of them."""
-    assert rung_since(cast("Any", events), **STREAM) is None
+    assert since_of_events(cast("Any", events), **STREAM) is None
 
 
 def test_an_event_comes_as_airflow_gives_it() -> None:
@@ -214,5 +214,5 @@ def test_an_event_comes_as_airflow_gives_it() -> None:
         }
     )
     context: Any = {"triggering_asset_events": TriggeringAssetEventsAccessor.build([event])}
-    assert rung_since(context, **STREAM) == NOW
+    assert since_of_events(context, **STREAM) == NOW
     assert context["triggering_asset_events"][asset] == [event]

@@ -136,7 +136,7 @@ def test_a_missing_permission_fails_at_once_and_the_log_names_it(
     sent = [call for call in fake.read("calls") if call["key"].startswith("rk_")]
     assert len([call for call in sent if call["method"] == "POST"]) == 1
     open_task(page, "pages", "forbidden", "")
-    said = page.get_by_text("StripePermissionError: The API key lacks rak_customer_write.")
+    said = page.get_by_text("StripePermissionError: The API key lacks rak_customer_write:")
     # Below Airflow 3.3 it stands in the AirflowFailException, too.
     said.first.wait_for()
     shoot(page, "log-forbidden")
@@ -181,8 +181,23 @@ def test_templates_and_graph_are_shown(
     # The mapping is shown as JSON, on lines of its own.
     page.get_by_text('"checked"').wait_for()
     shoot(page, "templates")
-    page.set_viewport_size({"width": 1280, "height": 640})
     page.goto(f"/dags/stripe_new_customers/runs/{RUN}")
     page.get_by_role("button", name="Show Graph").click()
     page.locator(".react-flow__node").get_by_text("StripeNewCustomerSensor").wait_for()
+    shoot(page, "graph")
+    page.goto(f"/dags/stripe_product_catalogue/runs/{RUN}/tasks/product/mapped")
+    page.get_by_text("T-shirt").first.wait_for()
+    shoot(page, "mapped")
+
+
+def test_rows_cursor_and_links_are_on_one_page(
+    page: Page, runs: dict[str, str], shoot: Callable[..., None]
+) -> None:
+    page.set_viewport_size({"width": 1500, "height": 1180})
+    open_task(page, "stripe_new_customers", "new", "/xcom")
+    # Another page may have left the graph open.
+    page.get_by_role("button", name="Show Grid").click()
+    page.get_by_label("Expand all extra JSON").click()
+    page.get_by_text('"jenny@example.com"').first.wait_for()
+    page.get_by_text(f"{DASHBOARD}/test/customers").first.wait_for()
     shoot(page, "run")

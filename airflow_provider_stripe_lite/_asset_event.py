@@ -1,4 +1,4 @@
-"""What a bell says when it rings, and what the sensor behind it takes from that."""
+"""What the asset event of a watcher says, and what the sensor behind it takes from that."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from airflow_provider_stripe_lite.core.times import iso, second_of
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-__all__ = ["STREAM", "payload", "rung_since"]
+__all__ = ["STREAM", "payload", "since_of_events"]
 
-# What a bell and a sensor must have in common.
+# What a watcher and a sensor must have in common.
 STREAM = ("feed", "types", "stripe_conn_id", "stripe_account")
 
 
-def payload(bell: object, since: int, newest: str | None, error: str | None) -> dict[str, Any]:
+def payload(trigger: object, since: int, newest: str | None, error: str | None) -> dict[str, Any]:
     """Return the payload of an event.
 
-    :param bell: the trigger, for what it looks at.
+    :param trigger: the watcher's, for what it looks at.
     :param since: epoch second from which on something may be new.
     :param newest: id of the newest object.
-    :param error: what keeps the bell from looking.
+    :param error: what keeps the watcher from looking.
     """
-    said = {name: getattr(bell, name) for name in STREAM}
+    said = {name: getattr(trigger, name) for name in STREAM}
     said |= {"since": iso(since), "newest": newest}
     return said if error is None else {**said, "error": error}
 
 
-def rung_since(
+def since_of_events(
     context: Context,
     *,
     feed: str,
