@@ -128,8 +128,12 @@ def test_a_person_sets_the_cursor(
     database: None,
     stripe: FakeStripe,
     clock: Clock,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Two commands: one shows where README's first DAG stands, one lets it begin elsewhere."""
+    """Two commands: one shows where README's first DAG stands, one lets it begin elsewhere.
+
+    Nothing that a newcomer does until then looks like an error.
+    """
     (block,) = BY_HAND
     shows, sets = commands(block)
     assert f"`{sets}`" in (ROOT / "README.md").read_text()
@@ -139,6 +143,7 @@ def test_a_person_sets_the_cursor(
     assert json.loads(airflow(shows).splitlines()[-1])["position"]["created_gte"] == iso(NOW)
     airflow(sets)
     assert ids(Run(dag, NOW + 300).go().xcom("new")) == old
+    assert "[error" not in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("page", sorted({block.page for block in PYTHON}))
