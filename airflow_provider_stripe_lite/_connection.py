@@ -127,7 +127,7 @@ def _judge(key: ApiKey, options: Mapping[str, Any]) -> None:
         held, other = ("live", "test") if key.livemode else ("test", "live")
         raise StripeInputError(
             f"The connection holds a {held} key, and its Live mode (livemode in the extra) is "
-            f"{other} keys: put a {other} key there as its API key, or change the mode."
+            f"for {other} keys: put a {other} key there as its API key, or change the mode."
         )
     if context and options["stripe_account"]:
         raise StripeInputError(

@@ -73,7 +73,7 @@ class StripeCreateProductOperator(StripeActionOperator):
 
     https://docs.stripe.com/api/products/create
 
-    :param name: required, at most 5,000 characters. (templated)
+    :param name: at most 5,000 characters. (templated)
     :param product_id: an id of your own; Stripe makes one otherwise. (templated)
     :param active: whether it can be bought. (templated)
     :param caption: short text; kept in ``metadata["caption"]`` after API version 2020-08-27.
@@ -150,7 +150,7 @@ class StripeUpdateProductOperator(StripeActionOperator):
     https://docs.stripe.com/api/products/update
 
     :param product_id: ``prod_…`` or an id of your own. (templated)
-    :param name: required, at most 5,000 characters. (templated)
+    :param name: at most 5,000 characters. (templated)
     :param active: whether it can be bought. (templated)
     :param caption: short text; an empty one unsets it. (templated)
     :param description: at most 40,000 characters; an empty one unsets it. (templated)

@@ -112,9 +112,10 @@ class StripeNewObjectSensor(StripeFeedSensor):
 class StripeEventSensor(StripeFeedSensor):
     """Succeed with the events of some types since the last run, each exactly once.
 
-    An event says that something has changed: a charge has failed, a subscription was updated. Its
-    row names the object; read that by its id, since the event holds it in the shape that it had
-    then. The order of events inside one second is not known. Stripe keeps events for 30 days.
+    It has the parameters of ``StripeNewObjectSensor`` but for ``feed``. An event says that
+    something has changed: a charge has failed, a subscription was updated. Its row names the
+    object; read that by its id, since the event holds it in the shape that it had then. The order
+    of events inside one second is not known. Stripe keeps events for 30 days.
 
     :param types: at most 20 of Stripe's event types, such as ``charge.failed``, or one with a
         wildcard, such as ``charge.*``.

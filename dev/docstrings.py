@@ -12,7 +12,9 @@ from airflow_provider_stripe_lite import errors
 
 def markdown(text: str) -> str:
     """Turn a docstring's marks into Markdown's."""
-    text = re.sub(r":(?:class|meth|func|attr|mod):`[.~]?([\w.]+)`", r"`\1`", " ".join(text.split()))
+    # Behind a tilde, the last name of a path is shown alone.
+    text = re.sub(r":\w+:`~[\w.]*?(\w+)`", r"`\1`", " ".join(text.split()))
+    text = re.sub(r":\w+:`\.?([\w.]+)`", r"`\1`", text)
     return text.replace("``", "`")
 
 

@@ -102,7 +102,7 @@ def missing_permissions(message: str) -> str:
 def _hint(kind: type[StripeError], message: str, *, replayed: bool) -> str:
     """Return the advice that stands before Stripe's words: a log shows the beginning of a line."""
     if kind is StripePermissionError and (lacks := missing_permissions(message)):
-        return f"The API key lacks {lacks}: allow it to the key in Stripe's dashboard."
+        return f"The API key lacks {lacks}: grant the key that permission in Stripe's dashboard."
     saved = _SAVED if replayed else ""
     return {StripeReplayedError: _REPLAYED, StripeAuthenticationError: _BAD_KEY}.get(kind, saved)
 

@@ -29,10 +29,10 @@ class FakeStripe(Api):
     """A Stripe account in memory, with connected accounts beside it, that answers at ``url``.
 
     It is a context manager and answers until it is left. Every list of Stripe that the provider
-    reads as a feed is there; customers and products can be written, too. It has a clock of its own,
-    by which everything goes: the Date header, what is created now, what becomes visible late, how
-    long an idempotency key lives; and, until it is left, what this process's provider takes for the
-    time of its host.
+    reads as a feed is there; customers and products can be written, and refunds made. It has a
+    clock of its own, by which everything goes: the Date header, what is created now, what becomes
+    visible late, how long an idempotency key lives; and, until it is left, what this process's
+    provider takes for the time of its host.
 
     :param clock: returns the time, in seconds since 1970; `advance` comes on top of it.
     :param scrambled: objects of one second stand in an order of their own, which does not change

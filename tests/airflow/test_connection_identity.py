@@ -45,10 +45,9 @@ def test_a_key_of_the_other_mode_is_refused(
     is_live = str(livemode).lower() == "true"
     wrong, right = ("test", "live") if is_live else ("live", "test")
     set_connection(password=f"rk_{wrong}_0123456789abcdef", extra={"livemode": livemode})
-    assert f"holds a {wrong} key" in refusal()
-    assert (
-        f"Live mode (livemode in the extra) is {right} keys: put a {right} key there" in refusal()
-    )
+    said = refusal()
+    assert f"holds a {wrong} key" in said
+    assert f"Live mode (livemode in the extra) is for {right} keys: put a {right} key there" in said
     for key in (f"rk_{right}_0123456789abcdef", "new_kind_of_key"):
         set_connection(password=key, extra={"livemode": livemode})
         assert refusal() == ""

@@ -67,5 +67,5 @@ def test_what_is_wrong_with_the_connection(
     """It is said in the words of the connection's form."""
     set_connection(extra={"livemode": True})
     first = logged()[0]
-    said = "The connection holds a test key, and its Live mode (livemode in the extra) is live keys"
-    assert first.startswith(f"The connection stripe_default cannot be used. {said}")
+    said = "The connection holds a test key, and its Live mode (livemode in the extra) is for live"
+    assert first.startswith(f"The connection stripe_default cannot be used. {said} keys: ")

@@ -134,8 +134,8 @@ def test_a_missing_permission_is_named_first() -> None:
         "'rak_charge_read', …."
     )
     assert str(from_response(403, {}, lacking)).startswith(
-        "The API key lacks rak_charge_read or rak_order_read: allow it to the key in Stripe's "
-        "dashboard. Stripe says: Having"
+        "The API key lacks rak_charge_read or rak_order_read: grant the key that permission in "
+        "Stripe's dashboard. Stripe says: Having"
     )
     assert str(from_response(403, {}, body())) == "What Stripe says."
 

@@ -8,10 +8,11 @@ import re
 import tomllib
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 from airflow_provider_stripe_lite import assets, operators, sensors, transfers
 from airflow_provider_stripe_lite._options import OPTIONS
-from dev import reference
+from dev import docstrings
 from tests.docs.blocks import ROOT
 
 # What 0.1 had for users: names to import, arguments of operators, sensors and stripe_asset, and
@@ -53,7 +54,7 @@ def words(text: str) -> set[str]:
     return {word for code in re.findall(r"`([^`]+)`", text) for word in re.findall(r"\w+", code)}
 
 
-def public_modules() -> Iterator[object]:
+def public_modules() -> Iterator[Any]:
     """Yield the modules that a user may import from, ``testing`` as one of them."""
     for path in [*PACKAGE.glob("*.py"), PACKAGE / "testing"]:
         if not re.match(r"_(?!_init__)", path.stem):
@@ -62,7 +63,7 @@ def public_modules() -> Iterator[object]:
 
 def public_names() -> set[str]:
     """Return every name that a public module offers."""
-    return {name for module in public_modules() for name in module.__all__}  # type: ignore[attr-defined]
+    return {name for module in public_modules() for name in module.__all__}
 
 
 def parameters() -> set[str]:
@@ -73,7 +74,7 @@ def parameters() -> set[str]:
         for name in module.__all__
     ]
     return {
-        *(name for task in tasks for name in reference.parameters(task)),
+        *(name for task in tasks for name in docstrings.parameters(task)),
         *inspect.signature(assets.stripe_asset).parameters,
     }
 
