@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 __all__ = ["CURSOR", "Runs"]
+
+_log = logging.getLogger(__name__)
 
 # The key of the XCom that every run pushes.
 CURSOR = "cursor"
@@ -107,7 +110,11 @@ class Runs:
             ) from exc
 
     # The ledger waits through this class, so that a model of Airflow can act meanwhile.
-    sleep = staticmethod(clock.sleep)
+    @staticmethod
+    def sleep(seconds: float) -> None:
+        """Wait until any other run that has read the cursor has written it, too."""
+        _log.info("Waiting %g s, so that no other run can have the same objects.", seconds)
+        clock.sleep(seconds)
 
     def is_absent(self) -> bool:
         """Tell whether the Variable is not there, as surely as this Airflow can say it."""

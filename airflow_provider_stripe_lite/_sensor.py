@@ -245,18 +245,19 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
     def _report(self, context: Context, client: StripeClient, outcome: Outcome, rows: int) -> None:
         """Say what came, and push the cursor: a run goes on from it where the Variable is gone."""
         window, batch, late = outcome.window, outcome.batch, outcome.cursor["late_seconds"]
-        self.seen = Seen(client, batch.request_id if batch else None, window=window)
+        request = (batch and batch.request_id) or ""
+        self.seen = Seen(client, request or None, window=window)
         if window is None:
-            what = f"Nothing is new that is {self.min_age} s old"
+            since = outcome.cursor["position"]["created_gte"]
+            what = f"Nothing is new since {since} that is {self.min_age} s old"
         else:
-            what = (
-                f"Returning {'a window' if self.returns == 'window' else rows}, until {late} s ago"
-            )
+            whole = "a window" if self.returns == "window" else f"{rows} of {self.feed}"
+            what = f"Returning {whole}, the newest {late} s old"
             what += "" if batch else ", claimed before"
             what += "; more are left for the next run" if batch and batch.more else ""
         self.log.info(
-            "%s (feed %s, request %s, %d calls, %.1f s waited for the call limit).",
-            *(what, self.feed, self.seen.request_id, client.calls, client.waited),
+            "%s (feed %s%s, calls: %d, waited for the call limit: %.1f s).",
+            *(what, self.feed, request and f", request {request}", client.calls, client.waited),
         )
         figures = {"calls": client.calls, "waited_seconds": round(client.waited, 1)}
         context["ti"].xcom_push(CURSOR, {**outcome.cursor, **figures})

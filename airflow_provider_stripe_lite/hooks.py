@@ -63,7 +63,8 @@ class StripeHook(BaseHook):
             except exceptions.AirflowNotFoundException:
                 raise StripeInputError(
                     f"The connection {self.stripe_conn_id} does not exist: add it with the type "
-                    "stripe, or name another one as stripe_conn_id."
+                    "stripe, or name another one as stripe_conn_id. Outside of tasks, "
+                    "Airflow finds only those in its environment (AIRFLOW_CONN_…)."
                 ) from None
             except StripeInputError as exc:
                 raise StripeInputError(

@@ -220,7 +220,8 @@ class StripeToObjectStorageOperator(StripeOperator):
         if start is None or end is None:
             raise StripeInputError(
                 "This run has no data interval, as it was started by an asset or without a logical "
-                "date: give created_gte and created_lt, or a window."
+                "date: trigger it with one (airflow dags trigger --logical-date …), or give "
+                "created_gte and created_lt, or a window."
             )
         if int(start.timestamp()) >= int(end.timestamp()):
             raise StripeInputError(

@@ -174,10 +174,10 @@ _SHAPES = {
         hides={"active": False},
     ),
     "refund": Shape(
-        "re_", _set("charge payment_intent"),
-        nulls("balance_transaction charge payment_intent reason receipt_number")
+        "re_", _set("charge payment_intent"), nulls("charge payment_intent reason")
         | {"amount": 100, "currency": "usd", "metadata": {}, "status": "succeeded"},
         _words("charge:str+ payment_intent:str+ amount:int+ reason:str+ metadata:hash?"),
+        permission="rak_charge",
     ),
     "subscription": Shape(
         "sub_",

@@ -48,6 +48,12 @@ class Verbs(Data):
             raise aged_out(kind, id)
         return item
 
+    def _named(self, kind: str, id: str, caller: Caller) -> None:
+        """Refuse a parameter that names an object which is not there."""
+        item = self._find(kind, id, caller)
+        if item is None or item.deleted:
+            raise missing(kind, id, kind, 400)
+
     def _cursor(self, kind: str, id: str, param: str, caller: Caller, matches: Matcher) -> Item:
         """Return the object that a cursor names, if it is in the list that is asked for."""
         item, usual = self._find(kind, id, caller), missing(kind, id, param, 400)
@@ -155,6 +161,8 @@ class Verbs(Data):
         if wanted and (taken := self._find(kind, wanted, caller)) and not taken.deleted:
             message = f"{kind.capitalize()} already exists."
             raise ApiError(400, message, "resource_already_exists", "id", began=True)
+        if charge := fields.get("charge"):
+            self._named("charge", charge, caller)
         price = fields.pop("default_price_data", None)
         amount = integer("unit_amount", (price or {}).get("unit_amount", "0"))
         whose: Any = {"livemode": caller.livemode, "account": caller.account}

@@ -235,3 +235,24 @@ def test_it_is_told_what_to_do_over_http(stripe: FakeStripe) -> None:
         refused = http.post(control + "add", json={"kind": "refnd"})
         assert (refused.status_code, "did you mean" in refused.text) == (400, True)
         assert http.post(control + "options", json={"color": "red"}).status_code == 400
+
+
+def test_a_refund_is_made_of_a_charge_that_is_there(stripe: FakeStripe) -> None:
+    """It needs the permission for charges, as refunds have none of their own."""
+    charge = stripe.add("charge", amount=900)
+    key = {"Authorization": f"Bearer {KEY}"}
+
+    def refund(of: str) -> Any:
+        with requests.Session() as session:
+            session.trust_env = False
+            sent = {"charge": of, "amount": "300"}
+            return session.post(f"{stripe.url}/v1/refunds", data=sent, headers=key, timeout=10)
+
+    made = refund(charge).json()
+    assert (made["object"], made["charge"], made["amount"]) == ("refund", charge, 300)
+    assert stripe.ids("refund") == [made["id"]]
+    unknown = refund("ch_none")
+    assert unknown.status_code == 400
+    assert unknown.json()["error"]["message"] == "No such charge: 'ch_none'"
+    stripe.options(missing_permissions={KEY: ["rak_charge_write"]})
+    assert refund(charge).status_code == 403

@@ -48,5 +48,5 @@ def is_dag(block: Block) -> bool:
 
 def commands(block: Block) -> list[str]:
     """Return the commands of a shell block, without comments, lines put together again."""
-    lines = block.text.replace("\\\n", " ").splitlines()
+    lines = block.text.replace("\\\n", " ").replace("&&\n", "\n").splitlines()
     return [text for line in lines if (text := re.sub(r"(^|\s+)#.*$", "", line).strip())]
