@@ -228,7 +228,7 @@ def test_a_window_that_stripe_has_dropped_in_part_is_said(
     assert 0 < len(run.xcom("new")) < 12
     log = "".join(capfd.readouterr()) + caplog.text
     assert "is missing (the window held 12)" in log
-    assert f"Returning {len(run.xcom('new'))}, " in log
+    assert f"Returning {len(run.xcom('new'))} of event, " in log
 
 
 def test_a_window_that_stripe_has_dropped_says_how_to_go_on(
