@@ -37,7 +37,7 @@ lint: .venv/dev ## ruff and mypy
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
-e2e: .venv/dev ## real schedulers, databases, kills, hosts and S3, a browser: about 20 minutes
+e2e: .venv/dev ## real schedulers, databases, kills, hosts and S3, a browser: about 25 minutes
 	$(PY) -m pytest -s -m e2e --durations=15
 
 matrix: .venv/dev ## other Airflows and Pythons, each in an environment of its own; SHARE=3: a third of its tests

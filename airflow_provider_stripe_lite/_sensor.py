@@ -245,8 +245,9 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
     def _report(self, context: Context, client: StripeClient, outcome: Outcome, rows: int) -> None:
         """Say what came, and push the cursor: a run goes on from it where the Variable is gone."""
         window, batch, late = outcome.window, outcome.batch, outcome.cursor["late_seconds"]
-        request = (batch and batch.request_id) or ""
-        self.seen = Seen(client, request or None, window=window)
+        request = batch.request_id if batch else None
+        self.seen = Seen(client, request, window=window)
+        asked = f", request {request}" if request else ""
         if window is None:
             since = outcome.cursor["position"]["created_gte"]
             what = f"Nothing is new since {since} that is {self.min_age} s old"
@@ -257,7 +258,7 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
             what += "; more are left for the next run" if batch and batch.more else ""
         self.log.info(
             "%s (feed %s%s, calls: %d, waited for the call limit: %.1f s).",
-            *(what, self.feed, request and f", request {request}", client.calls, client.waited),
+            *(what, self.feed, asked, client.calls, client.waited),
         )
         figures = {"calls": client.calls, "waited_seconds": round(client.waited, 1)}
         context["ti"].xcom_push(CURSOR, {**outcome.cursor, **figures})

@@ -23,12 +23,17 @@ def promise(thing: Any) -> str:
     return markdown((inspect.getdoc(thing) or "").split("\n\n")[0])
 
 
-def described(thing: Any, mark: str = "param") -> dict[str, str]:
-    """Return what a docstring says of each parameter, or of each ``:ivar``."""
-    pattern = rf"^:{mark} (\w+): (.*?)(?=^:|\n\n|\Z)"
+def marked(thing: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield what a docstring says of each parameter, result and error: mark, name and meaning."""
+    pattern = r"^:(\w+)(?: (\w+))?: (.*?)(?=^:|\n\n|\Z)"
     text = inspect.getdoc(thing) or ""
-    found = re.findall(pattern, text, re.MULTILINE | re.DOTALL)
-    return {name: markdown(meaning) for name, meaning in found}
+    for mark, name, meaning in re.findall(pattern, text, re.MULTILINE | re.DOTALL):
+        yield mark, name, markdown(meaning)
+
+
+def described(thing: Any, wanted: str = "param") -> dict[str, str]:
+    """Return what a docstring says of each parameter, or of each ``:ivar``."""
+    return {name: meaning for mark, name, meaning in marked(thing) if mark == wanted}
 
 
 def defaults(call: Callable[..., Any]) -> dict[str, str]:
@@ -69,12 +74,10 @@ def _meaning(cls: type, name: str) -> str:
 def entry(thing: Any, parameters_of: str) -> str:
     """Return what a docstring says of a class or function, around the table of its parameters."""
     text = inspect.getdoc(thing) or ""
-    found = re.findall(
-        r"^:(return|raises)(?: (\w+))?: (.*?)(?=^:|\n\n|\Z)", text, re.MULTILINE | re.DOTALL
-    )
     ends = [
-        f"- {'Returns' if kind == 'return' else f'Raises `{name}`:'} {markdown(meaning)}\n"
-        for kind, name, meaning in found
+        f"- {'Returns' if mark == 'return' else f'Raises `{name}`:'} {meaning}\n"
+        for mark, name, meaning in marked(thing)
+        if mark in ("return", "raises")
     ]
     # Code that shows how to use it stands on the pages.
     parts = [part for part in text.split("\n\n:")[0].split("\n\n") if not part.startswith(" ")]

@@ -39,20 +39,16 @@ class Verbs(Data):
         self.deleted_cursors = False
         self.cursor_words: CursorWords = "missing"
 
-    def _one(self, kind: str, id: str, caller: Caller) -> Item:
-        """Return the object that a path names."""
+    def _one(
+        self, kind: str, id: str, caller: Caller, param: str = "id", status: int = 404
+    ) -> Item:
+        """Return the object that a path names, or a parameter."""
         item = self._find(kind, id, caller)
         if item is None or item.deleted:
-            raise missing(kind, id)
+            raise missing(kind, id, param, status)
         if self._is_aged_out(kind, item):
             raise aged_out(kind, id)
         return item
-
-    def _named(self, kind: str, id: str, caller: Caller) -> None:
-        """Refuse a parameter that names an object which is not there."""
-        item = self._find(kind, id, caller)
-        if item is None or item.deleted:
-            raise missing(kind, id, kind, 400)
 
     def _cursor(self, kind: str, id: str, param: str, caller: Caller, matches: Matcher) -> Item:
         """Return the object that a cursor names, if it is in the list that is asked for."""
@@ -162,7 +158,7 @@ class Verbs(Data):
             message = f"{kind.capitalize()} already exists."
             raise ApiError(400, message, "resource_already_exists", "id", began=True)
         if charge := fields.get("charge"):
-            self._named("charge", charge, caller)
+            self._one("charge", charge, caller, "charge", 400)
         price = fields.pop("default_price_data", None)
         amount = integer("unit_amount", (price or {}).get("unit_amount", "0"))
         whose: Any = {"livemode": caller.livemode, "account": caller.account}

@@ -190,7 +190,7 @@ def test_the_log_of_a_poll_names_no_customer(
     log = capfd.readouterr()
     said = [line for line in (log.out + log.err).splitlines() if "Returning 1" in line]
     (line,) = said
-    words = ("Returning 1 of customer, the newest 100 s old", "request req_", "calls: 1", "0.0 s)")
+    words = ("the newest 100 s old", "feed customer", "request req_", "calls: 1", "limit: 0.0 s")
     assert all(word in line for word in words)
     assert "jenny" not in (log.out + log.err).lower()
     quiet = Run(dag, NOW + 1).go()

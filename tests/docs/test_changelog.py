@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import tomllib
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from airflow_provider_stripe_lite import assets, operators, sensors, transfers
 from airflow_provider_stripe_lite._options import OPTIONS
 from dev import docstrings
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import ROOT, VERSION
 
 # What 0.1 had for users: names to import, arguments of operators, sensors and stripe_asset, and
 # options of the connection. What was importable and in none of its pages is left out.
@@ -36,7 +35,6 @@ PARAMETERS = """
 """
 EXTRA = "api_version rate_limit_calls rate_limit_period rate_limit_url stripe_account timeout"
 
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 PACKAGE = ROOT / "airflow_provider_stripe_lite"
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import ROOT, VERSION
 
 # With another loader, the key `on` would be read as true.
 WORKFLOW: dict[str, Any] = yaml.load(
@@ -20,7 +19,6 @@ WORKFLOW: dict[str, Any] = yaml.load(
 )
 STEPS = WORKFLOW["jobs"]["ci"]["steps"]
 TAGGED = "github.ref_type == 'tag'"
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def place(key: str, text: str) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 DASHBOARD = "https://dashboard.stripe.com"
+RETURNED = r"Returning 3 of customer, the newest \d+ s old \(feed customer, request req_\w+"
 EXAMPLES = (
     *("stripe_customer_actions", "stripe_product_catalogue", "stripe_new_customers"),
     *("stripe_charges_to_jsonl", "stripe_customer_events"),
@@ -103,7 +104,7 @@ def test_a_log_has_one_line_for_each_call_of_consequence(
         ],
         ("stripe_new_customers", "new", -1): [
             *[r"Waiting 10 s, so that no other run can have the same objects\."] * 2,
-            r"Returning 3 of customer, the newest \d+ s old \(feed customer, request req_\w+, .*",
+            rf"{RETURNED}, calls: 1, waited for the call limit: \d.* s\)\.",
             r"Success criteria met\. Exiting\.",
         ],
         ("pages", "busy", -1): [
