@@ -39,8 +39,9 @@ class FakeStripeProcess:
 
     def connection(self, key: str = "sk_test_fake") -> dict[str, Any]:
         """Return the Airflow connection that leads to it."""
-        # Airflow 3.3.2 refuses to test a stored connection without a port; a port of 0 is accepted.
-        return {"conn_type": "stripe", "host": self.url, "port": 0, "password": key}
+        # Airflow 3.3.2 refuses to test a stored connection without a port. As the README does, this
+        # names one, which gives way to that of the host.
+        return {"conn_type": "stripe", "host": self.url, "port": 443, "password": key}
 
     def control(self, verb: str, **arguments: Any) -> Any:
         """Call one of the fake's methods: add, add_many, delete, advance, fault, options."""

@@ -187,7 +187,7 @@ def test_the_test_button_answers_in_one_sentence_without_the_key(
         host = f"http://127.0.0.1:{free_port()}" if name == "unreachable" else fake.url
         # Airflow 3.3.1 and 3.3.2 refuse to test a stored connection without a port, since their own
         # page sends 0 for none: https://github.com/apache/airflow/pull/73298
-        fields = {"conn_type": "stripe", "host": host, "password": key, "port": 0}
+        fields = {"conn_type": "stripe", "host": host, "password": key, "port": 443}
         site.set_connection(f"check_{name}", fields)
     page.goto("/connections")
     for name, (key, good, sentence) in ANSWERS.items():
