@@ -136,6 +136,9 @@ class _Note:
         try:
             return self._client.send(call_of("GET", made, expand))
         except StripeNotFoundError as exc:
+            if exc.status == 404 and exc.code != "resource_missing":
+                # Stripe has no path to read it, and repeats its answer.
+                return self._post()
             raise exc.with_hint(f"This task has made {made} before. {_ANOTHER}") from exc
 
     def send(self) -> Response:
@@ -189,9 +192,13 @@ class _Note:
         return self._client.send(self._call, sent_before=not self._is_first)
 
     def _has_made(self, error: Exception) -> bool:
-        """Tell whether the call was declined and has made an intent of its own."""
-        intent = error.intent if isinstance(error, StripeError) else None
-        return intent is not None and intent not in self._call.path.split("/")
+        """Tell whether the call was declined and has made an intent of its own.
+
+        What acts on an object, such as ``/v1/invoices/in_1/pay``, tries an intent that was there.
+        """
+        made = isinstance(error, StripeError) and error.intent is not None
+        acts_on_list = self._call.path.count("/") == 2
+        return made and acts_on_list
 
     def _is_settled(self, error: Exception, unknown: int) -> bool:
         """Tell whether nothing can have been made, so that the next try is the first one.

@@ -20,7 +20,7 @@ from airflow_provider_stripe_lite._seen import Seen, failure_told
 from airflow_provider_stripe_lite.core.encoding import checked_key
 from airflow_provider_stripe_lite.core.fields import projection, secrets_of
 from airflow_provider_stripe_lite.core.scrub import show
-from airflow_provider_stripe_lite.core.values import refuse_missing
+from airflow_provider_stripe_lite.core.values import collection, refuse_missing
 from airflow_provider_stripe_lite.errors import StripeInputError
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.links import StripeDashboardLink, StripeRequestLogLink
@@ -42,6 +42,7 @@ __all__ = [
     "StripeCallOperator",
     "StripeOperator",
     "refuse_email",
+    "refuse_missing_values",
 ]
 
 # Airflow counts all indexes of a mapped task group together, so that one would keep the others out.
@@ -94,6 +95,15 @@ class StripeOperator(RetriedOperator, BaseOperator):
         self.stripe_conn_id = stripe_conn_id
         self.stripe_account = stripe_account
         self.fields = fields
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Do what the class says, and return what it says."""
+        with failure_told(self):
+            refuse_missing_values(self)
+            return self._execute(context)
+
+    def _execute(self, context: Context) -> dict[str, Any]:
+        raise NotImplementedError
 
     def render_template(
         self,
@@ -159,14 +169,8 @@ class StripeCallOperator(StripeOperator):
         self.parameters = parameters
         self.idempotency_key = idempotency_key
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def _execute(self, context: Context) -> dict[str, Any]:
         """Make the call, and return its answer's fields."""
-        with failure_told(self):
-            return self._make(context)
-
-    def _make(self, context: Context) -> dict[str, Any]:
-        for name in self.template_fields:
-            refuse_missing(name, getattr(self, name))
         # What is wrong with the fields is said before anything is made.
         projection("", self.fields)
         client = StripeHook(self.stripe_conn_id, stripe_account=self.stripe_account).get_conn()
@@ -203,6 +207,13 @@ class StripeActionOperator(StripeCallOperator):
 
     def _call(self, client: StripeClient) -> Call:
         return self.action.call(self.given, self.parameters, client.api_version)
+
+
+def refuse_missing_values(task: Any) -> None:
+    """Refuse a rendered argument, or one in a list or a mapping, whose value was missing."""
+    for name in task.template_fields:
+        value = getattr(task, name)
+        refuse_missing(name, collection(value) if name in task.template_fields_renderers else value)
 
 
 def refuse_email(kwargs: Mapping[str, Any]) -> None:

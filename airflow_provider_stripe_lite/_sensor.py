@@ -13,23 +13,18 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow_provider_stripe_lite._asset_event import STREAM, since_of_events
 from airflow_provider_stripe_lite._compat import RetriedOperator, exceptions
 from airflow_provider_stripe_lite._cursor import Ledger, Outcome
-from airflow_provider_stripe_lite._operator import DEFERRABLE, ONE_UNLESS_MAPPED
+from airflow_provider_stripe_lite._operator import (
+    DEFERRABLE,
+    ONE_UNLESS_MAPPED,
+    refuse_missing_values,
+)
 from airflow_provider_stripe_lite._runs import CURSOR, Runs
 from airflow_provider_stripe_lite._seen import Seen, failure_told
-from airflow_provider_stripe_lite.core import clock
+from airflow_provider_stripe_lite.core import clock, reading
 from airflow_provider_stripe_lite.core.batches import Batch
 from airflow_provider_stripe_lite.core.fields import Row, projection, storable
 from airflow_provider_stripe_lite.core.lists import feed_list
-from airflow_provider_stripe_lite.core.reading import (
-    MAX_ITEMS,
-    MIN_AGE,
-    POLL_SECONDS,
-    poll,
-    poll_window,
-    refuse_forgotten,
-    reread,
-    too_fast,
-)
+from airflow_provider_stripe_lite.core.reading import MAX_ITEMS, MIN_AGE, POLL_SECONDS, too_fast
 from airflow_provider_stripe_lite.core.times import Moment, first_second, least_gap
 from airflow_provider_stripe_lite.core.values import one_of, whole_number
 from airflow_provider_stripe_lite.core.window import Position, Source
@@ -183,6 +178,7 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Poll once and deliver what is new."""
+        refuse_missing_values(self)
         # A fresh hook sees a rotated key.
         row, account = projection(self.feed, self.fields), self.stripe_account or None
         client = StripeHook(self.stripe_conn_id, stripe_account=account).get_conn()
@@ -196,7 +192,7 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
         window, batch = outcome.window, outcome.batch
         result: Any = batch.items if batch and self.returns == "rows" else window
         if window and batch is None and self.returns == "rows":
-            result = reread(client, window, row, ledger.remedy)
+            result = reading.reread(client, window, row, ledger.remedy)
             storable(result)
         self._report(context, client, outcome, len(result or ()))
         return window is not None and PokeReturnValue(True, result)
@@ -222,7 +218,9 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
         late, now = run.run_type == "backfill", datetime.fromtimestamp(clock.now(), UTC)
         first = first_second(self.start_from, now if late else run.run_after)
         first = first if of_event is None else of_event
-        refuse_forgotten("start_from", feed_list(self.feed, self.types), first, int(clock.now()))
+        reading.refuse_forgotten(
+            "start_from", feed_list(self.feed, self.types), first, int(clock.now())
+        )
         return Position(first)
 
     def _look(
@@ -234,8 +232,8 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
         how: Any = {"min_age": self.min_age, "max_wait": wait, "remedy": remedy}
         try:
             if self.returns == "window":
-                return poll_window(client, resource, start, **how)
-            batch = poll(client, resource, start, take=row, max_items=self.max_items, **how)
+                return reading.poll_window(client, resource, start, **how)
+            batch = reading.poll(client, resource, start, take=row, max_items=self.max_items, **how)
         except RateLimitWait as exc:
             self.log.info("Waiting for %s; the worker slot is free until then.", exc)
             raise _NoSlot(exc.seconds) from None

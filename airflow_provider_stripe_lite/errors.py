@@ -119,11 +119,14 @@ class StripeConnectionError(StripeError):
     """There was no usable answer.
 
     :ivar timed_out: whether the call's `timeout` ran out before the answer was complete.
+    :ivar cut_off: whether an answer began, and did not come as a whole, or was too large.
     """
 
-    def __init__(self, message: str, *, timed_out: bool = False, **fields: Any) -> None:
+    def __init__(
+        self, message: str, *, timed_out: bool = False, cut_off: bool = False, **fields: Any
+    ) -> None:
         super().__init__(message, **fields)
-        self.timed_out = timed_out
+        self.timed_out, self.cut_off = timed_out, cut_off
 
 
 class StripeInvalidRequestError(StripeError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 from airflow_provider_stripe_lite._compat import exceptions
 from airflow_provider_stripe_lite._destination import destination, refuse_shared, whole_file
 from airflow_provider_stripe_lite._operator import DEFERRABLE, StripeOperator
-from airflow_provider_stripe_lite._seen import Seen, failure_told
+from airflow_provider_stripe_lite._seen import Seen
 from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.fields import Row, projection
 from airflow_provider_stripe_lite.core.lists import feed_named, list_named
@@ -149,12 +149,8 @@ class StripeToObjectStorageOperator(StripeOperator):
         if not self._of_window and feed is None:
             raise StripeInputError("feed is missing: name the list, such as feed='charge'.")
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def _execute(self, context: Context) -> dict[str, Any]:
         """Write the file, once the range is old enough."""
-        with failure_told(self):
-            return self._copy(context)
-
-    def _copy(self, context: Context) -> dict[str, Any]:
         path = destination(self.path, self.dest_conn_id)
         refuse_shared(self, context)
         client = StripeHook(self.stripe_conn_id, stripe_account=self.stripe_account).get_conn()

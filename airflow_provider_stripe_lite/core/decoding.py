@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-__all__ = ["MAX_BYTES", "BodyError", "decode", "unpack"]
+__all__ = ["MAX_BYTES", "BodyError", "TooLargeError", "decode", "unpack"]
 
 MAX_BYTES = 64 * 1024 * 1024
 _CHUNK = 1_048_576
@@ -29,6 +29,10 @@ _ESCAPE = re.compile(
 
 class BodyError(ValueError):
     """The body of an answer is of no use; the text says what it is, and follows "a body"."""
+
+
+class TooLargeError(BodyError):
+    """It did not come whole, or holds too much; that of a smaller answer may be of use."""
 
 
 def unpack(read: Callable[[int], bytes], encoding: str | None) -> bytes:
@@ -50,9 +54,9 @@ def unpack(read: Callable[[int], bytes], encoding: str | None) -> bytes:
         pieces.append(piece)
         room -= len(piece)
         if room < 0:
-            raise BodyError("of more than 64 MB")
+            raise TooLargeError("of more than 64 MB")
     if unpacker and not unpacker.eof:
-        raise BodyError("that ends too early")
+        raise TooLargeError("that ends too early")
     return b"".join(pieces)
 
 
@@ -66,7 +70,7 @@ def decode(body: bytes) -> Any:
         than a million values.
     """
     if body.count(b",") > _MOST_VALUES:
-        raise BodyError("of more than a million values")
+        raise TooLargeError("of more than a million values")
     # The search for one byte costs nothing, and most answers hold no backslash.
     if b"\\" in body and _SUSPECT.search(body):
         body = _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)

@@ -8,13 +8,16 @@ import ssl
 from collections.abc import Iterator
 from http.client import HTTPException
 
+from airflow_provider_stripe_lite.core.decoding import BodyError, TooLargeError
 from airflow_provider_stripe_lite.core.session import CA_VARIABLES, Deadline
 from airflow_provider_stripe_lite.errors import StripeConnectionError
 
 __all__ = ["failure", "unusable"]
 
 
-def failure(exc: Exception, url: str, deadline: Deadline) -> StripeConnectionError:
+def failure(
+    exc: Exception, url: str, deadline: Deadline, *, cut_off: bool
+) -> StripeConnectionError:
     """Return the error for what `requests`, `urllib3` or the system has raised.
 
     All of it may pass, but a certificate that does not verify and a URL that is none. The error
@@ -22,6 +25,7 @@ def failure(exc: Exception, url: str, deadline: Deadline) -> StripeConnectionErr
 
     :param url: the base URL, which the sentence names.
     :param deadline: of the call.
+    :param cut_off: whether the answer had begun.
     """
     causes = list(_causes(exc))
     final = _final(exc, causes)
@@ -34,12 +38,17 @@ def failure(exc: Exception, url: str, deadline: Deadline) -> StripeConnectionErr
     else:
         why = final or _passing(causes)
     return StripeConnectionError(
-        f"No answer from {url}: {why}.", retryable=not final, timed_out=timed_out
+        f"No answer from {url}: {why}.",
+        retryable=not final,
+        timed_out=timed_out,
+        cut_off=cut_off,
     )
 
 
-def unusable(url: str, what: str, *, status: int, request_id: str | None) -> StripeConnectionError:
-    """Return the error for an answer that cannot be Stripe's.
+def unusable(
+    url: str, what: BodyError | str, *, status: int, request_id: str | None
+) -> StripeConnectionError:
+    """Return the error for an answer that cannot be Stripe's, or did not come whole.
 
     :param what: follows "a body" in the sentence.
     """
@@ -50,6 +59,7 @@ def unusable(url: str, what: str, *, status: int, request_id: str | None) -> Str
         status=status,
         request_id=request_id,
         retryable=True,
+        cut_off=isinstance(what, TooLargeError),
     )
 
 

@@ -23,9 +23,10 @@ class ApiKey:
     :ivar account: a short hash of the account; None where the key does not tell.
     :ivar is_of_organization: whether it acts for the accounts of an organization.
     :ivar familiar: whether the key has a shape that Stripe is known to give out.
+    :ivar masked: what may be shown in its place.
     """
 
-    __slots__ = ("account", "familiar", "is_of_organization", "livemode", "value")
+    __slots__ = ("account", "familiar", "is_of_organization", "livemode", "masked", "value")
 
     def __init__(self, value: object) -> None:
         self.value = value.strip() if isinstance(value, str) else ""
@@ -36,6 +37,7 @@ class ApiKey:
         self.is_of_organization = self.value.startswith(("sk_org_", "rk_org_"))
         shape = r"(sk|rk|rkcs)_[A-Za-z0-9_]{8,}"
         self.familiar = re.fullmatch(shape, self.value) is not None
+        self.masked = f"{self.value[:2]}_{mode}_***" if mode else "***"
 
     def __repr__(self) -> str:
         return f"<ApiKey livemode={self.livemode}>"

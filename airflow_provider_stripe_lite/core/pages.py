@@ -262,8 +262,10 @@ def _have_ids(data: list[Any]) -> bool:
 
 
 def _is_too_much(error: StripeError) -> bool:
-    """Tell whether a smaller page may succeed: Stripe failed on its side, or took too long."""
-    return isinstance(error, StripeServerError) or getattr(error, "timed_out", False)
+    """Tell whether a smaller page may succeed: Stripe failed, took too long, or broke off."""
+    if isinstance(error, StripeConnectionError):
+        return error.timed_out or error.cut_off
+    return isinstance(error, StripeServerError)
 
 
 def _warn_of_inner_lists(data: list[Object]) -> None:

@@ -143,7 +143,7 @@ class Limiter:
         """Change the record of a key, and wait for a store that is away."""
         spent, delay = 0.0, 0.001
         # With another number of slots, each would have another turn.
-        name = f"{key}-{self.calls}"
+        name = f"{key}-{self.calls}-{self.period:g}"
         while True:
             began = time.monotonic()
             try:

@@ -111,7 +111,12 @@ def bounded_session(key: ApiKey, headers: Mapping[str, str]) -> requests.Session
             methods = {} if proxy.lower().startswith("socks") else {"_new_conn": _connect}
             return manager if known else _bound(manager, **methods)
 
-    session = requests.Session()
+    class Session(requests.Session):
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            # Else `requests` reads the whole body of a redirect, which is not followed.
+            return None
+
+    session = Session()
     session.auth = Bearer()
     if not any(map(os.environ.get, CA_VARIABLES[:2])):
         session.verify = os.environ.get(CA_VARIABLES[2]) or True

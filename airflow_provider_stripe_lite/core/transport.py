@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http.client import HTTPException
@@ -13,7 +14,7 @@ from typing import Any
 
 from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.answers import from_response
-from airflow_provider_stripe_lite.core.decoding import BodyError, decode, unpack
+from airflow_provider_stripe_lite.core.decoding import BodyError, TooLargeError, decode, unpack
 from airflow_provider_stripe_lite.core.failures import failure, unusable
 from airflow_provider_stripe_lite.core.keys import ApiKey
 from airflow_provider_stripe_lite.core.session import Deadline, bounded_session
@@ -86,22 +87,23 @@ class Transport:
         started, asked = time.monotonic(), int(clock.now())
         status, answered, content = self._exchange(method, path, form, headers, deadline)
         elapsed = time.monotonic() - started
-        if not self._key.familiar and (not 200 <= status < 300 or b'"error"' in content):
-            # A text of no known shape is found by itself only; the others are masked by theirs.
-            content = content.replace(self._key.value.encode(), b"***")
+        if not 200 <= status < 300 or b'"error"' in content:
+            # Whatever answers may repeat the key.
+            content = content.replace(self._key.value.encode(), self._key.masked.encode())
+        request_id = answered.get("Request-Id")
+        unusable_body = partial(unusable, self._base_url, status=status, request_id=request_id)
         try:
             body = decode(content)
+        except TooLargeError as exc:
+            raise unusable_body(exc) from None
         except BodyError:
             body = None
         is_object = isinstance(body, dict)
         # Some objects of Stripe have a field `error`, but an error has no field `object`.
         if not 200 <= status < 300 or (is_object and "error" in body and "object" not in body):
             raise from_response(status, answered, body, reads=method == "GET")
-        request_id = answered.get("Request-Id")
         if not is_object:
-            raise unusable(
-                self._base_url, "that is not a JSON object", status=status, request_id=request_id
-            )
+            raise unusable_body("that is not a JSON object")
         return Response(
             body,
             _arrival(answered.get("Date"), elapsed),
@@ -148,10 +150,10 @@ class Transport:
                 return status, answered, unpack(read, answered.get("Content-Encoding"))
         except BodyError as exc:
             error = unusable(
-                self._base_url, str(exc), status=status, request_id=answered.get("Request-Id")
+                self._base_url, exc, status=status, request_id=answered.get("Request-Id")
             )
         except (HTTPError, HTTPException, OSError, ValueError) as exc:
-            error = failure(exc, self._base_url, deadline)
+            error = failure(exc, self._base_url, deadline, cut_off=status > 0)
         # The error is raised outside `except` on purpose: as its context, the exception of
         # requests would carry the prepared request and with it the API key.
         raise error
@@ -164,7 +166,9 @@ def _arrival(header: str | None, elapsed: float) -> int | None:
     later than the moment at which the server looked at its data.
     """
     try:
-        date = int(parsedate_to_datetime(header or "").timestamp())
+        date = parsedate_to_datetime(header or "")
+        # Without a zone it is in UTC, as every time of HTTP is.
+        second = int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return None
-    return date - math.ceil(elapsed) if elapsed >= 1 else date
+    return second - math.ceil(elapsed) if elapsed >= 1 else second

@@ -30,7 +30,7 @@ _METADATA_KEY, METADATA_VALUE = 40, 500
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _CONTROL_OR_LINE_END = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 # Other objects, or calls, would be meant.
-_NAMING = ("path", "idempotency_key")
+_NAMING = ("path", "idempotency_key", "cursor_variable")
 _NONE = re.compile(r"(?<![A-Za-z0-9])None(?![A-Za-z0-9])")
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 
@@ -141,7 +141,7 @@ def _urls(name: str, most: int, urls: object) -> list[str]:
     value = urls
     if isinstance(urls, str):
         # A comma may stand in a URL: it parts two only where a new one begins.
-        urls = re.split(r"[\s,]+(?=https?://)", urls.strip(" ,\n\t"))
+        urls = re.split(r"[\s,]+(?=https?://)", urls.strip(" ,\n\r\t"), flags=re.IGNORECASE)
     if not isinstance(urls, list | tuple) or not all(isinstance(url, str) for url in urls):
         raise StripeInputError(
             f"{name} must be a list of URLs or one text with commas or line ends between them, "

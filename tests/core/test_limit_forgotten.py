@@ -53,9 +53,9 @@ def test_a_record_that_redis_has_lost_is_held(server: RedisServer, process: str,
     elif how == "restarted":
         server.restart()
     elif how == "evicted":
-        server.client.delete("airflow-stripe:k-2")
+        server.client.delete("airflow-stripe:k-2-0.3")
     else:
-        server.client.pexpire("airflow-stripe:k-2", 0)
+        server.client.pexpire("airflow-stripe:k-2-0.3", 0)
     another = limiter_for(server.url, calls=2, period=30)
     with pytest.raises(RateLimitWait) as caught:
         (first if process == "the same" else another).acquire("k", 0)
@@ -76,7 +76,7 @@ def test_a_redis_that_never_lost_anything_holds_nothing(server: RedisServer) -> 
     time.sleep(1.5)
     assert calls("a", "b", "a", "a") == [True, True, True, False]
     time.sleep(0.4)
-    server.client.delete("airflow-stripe:b-2")
+    server.client.delete("airflow-stripe:b-2-0.3")
     assert calls("a", "b", "c") == [True, False, True]
     server.client.flushall()
     assert calls("a", "d") == [False, False]
@@ -84,7 +84,7 @@ def test_a_redis_that_never_lost_anything_holds_nothing(server: RedisServer) -> 
     time.sleep(0.4)
     assert calls("e", "a") == [True, True]
     # What is over leaves nothing behind.
-    assert all(map(float, server.client.hvals("airflow-stripe:a-2")))
+    assert all(map(float, server.client.hvals("airflow-stripe:a-2-0.3")))
 
 
 def test_a_redis_that_refuses_the_password_is_not_waited_for(server: RedisServer) -> None:

@@ -82,6 +82,7 @@ def reorder(airflow: AirflowStack) -> None:
     while (order := json.dumps(random.sample(ACCOUNTS, len(ACCOUNTS)))) == before:
         pass
     path.write_text(order)
+    airflow.reparse()
 
 
 @contextmanager
