@@ -53,9 +53,9 @@ def test_a_record_that_redis_has_lost_is_held(server: RedisServer, process: str,
     elif how == "restarted":
         server.restart()
     elif how == "evicted":
-        server.client.delete("airflow-stripe:k-2-0.3")
+        server.client.delete("airflow-stripe:k-2-30")
     else:
-        server.client.pexpire("airflow-stripe:k-2-0.3", 0)
+        server.client.pexpire("airflow-stripe:k-2-30", 0)
     another = limiter_for(server.url, calls=2, period=30)
     with pytest.raises(RateLimitWait) as caught:
         (first if process == "the same" else another).acquire("k", 0)
