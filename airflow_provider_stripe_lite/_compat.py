@@ -26,6 +26,24 @@ def ask_supervisor(message: Any) -> Any:
     return task_runner.SUPERVISOR_COMMS.send(message)
 
 
+def is_no_connection(conn_id: str) -> bool:
+    """Tell whether there is no such connection, as surely as Airflow can say it.
+
+    "Not found" is also its answer where a secrets backend or its API server has failed.
+    """
+    backends = (("secrets", "backend"), ("workers", "secrets_backend"))
+    if any(conf.get(section, name, fallback=None) for section, name in backends):
+        return False
+    try:
+        answer = ask_supervisor(comms.GetConnection(conn_id=conn_id))
+    except AirflowRuntimeError as exc:
+        answer = exc.error
+    except AttributeError:
+        # Nobody is asked outside of tasks.
+        return True
+    return getattr(answer, "error", None) == ErrorType.CONNECTION_NOT_FOUND
+
+
 if TYPE_CHECKING or _AIRFLOW >= (3, 2):
     from airflow.sdk import conf as conf
     from airflow.sdk import exceptions as exceptions

@@ -26,7 +26,7 @@ from airflow_provider_stripe_lite.errors import (
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-__all__ = ["connect", "test"]
+__all__ = ["connect", "not_found", "test"]
 
 
 def connect(
@@ -195,6 +195,24 @@ def _base_url(host: str | None, port: int | None) -> str:
     where = f"[{name}]" if ":" in name else name
     path = url.path.rstrip("/").removesuffix("/v1")
     return f"{url.scheme}://{where}{f':{port}' if port else ''}{path}"
+
+
+def not_found(conn_id: str) -> StripeError | StripeInputError:
+    """Return the error for a connection that Airflow does not find, which may pass."""
+    # The module that asks needs Airflow.
+    from airflow_provider_stripe_lite._compat import is_no_connection
+
+    advice = "add it with the type stripe, or name another one as stripe_conn_id."
+    if is_no_connection(conn_id):
+        return StripeInputError(
+            f"The connection {conn_id} does not exist: {advice} Outside of tasks, Airflow finds "
+            "only those in its environment (AIRFLOW_CONN_…)."
+        )
+    return StripeError(
+        f"Airflow does not find the connection {conn_id} now: its API server or a secrets backend "
+        f"may have failed. If that stays, {advice}",
+        retryable=True,
+    )
 
 
 def _is_loopback(name: str) -> bool:

@@ -225,8 +225,9 @@ class Ledger:
                 # It was the first run, which has come to its end meanwhile.
                 return None
             raise StripeInputError(
-                f"{runs.task} has succeeded before, and neither the Variable {runs.key} nor an "
-                f"XCom says where it stands; nothing was delivered. {self.remedy}"
+                f"{runs.task} has succeeded before (perhaps as another operator, or marked so), "
+                f"and neither the Variable {runs.key} nor an XCom says where it stands; nothing "
+                f"was delivered. {self.remedy}"
             )
         return Document.begun(runs.task, source, self._first(), None)
 
@@ -261,10 +262,8 @@ class Ledger:
                 f"{what} holds no cursor of this version{masked}; nothing was delivered. "
                 f"{self.remedy} If that changes nothing, {self._shadow}"
             )
-        theirs, mine = (
-            _asked(document["feed"], document["types"]),
-            _asked(source.feed, source.types),
-        )
+        theirs = _asked(document["feed"], document["types"])
+        mine = _asked(source.feed, source.types)
         if self._runs.is_mapped and theirs != mine:
             raise StripeInputError(
                 f"{what} is that of {theirs}, and this task reads {mine}; nothing was delivered. "

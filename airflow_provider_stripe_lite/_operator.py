@@ -16,7 +16,7 @@ from jinja2.nativetypes import NativeEnvironment
 
 from airflow_provider_stripe_lite._compat import RetriedOperator, conf
 from airflow_provider_stripe_lite._once import send_once
-from airflow_provider_stripe_lite._seen import Seen, failure_told
+from airflow_provider_stripe_lite._seen import Seen, tells_failure
 from airflow_provider_stripe_lite.core.encoding import checked_key
 from airflow_provider_stripe_lite.core.fields import projection, secrets_of
 from airflow_provider_stripe_lite.core.scrub import show
@@ -42,7 +42,7 @@ __all__ = [
     "StripeCallOperator",
     "StripeOperator",
     "refuse_email",
-    "refuse_missing_values",
+    "refuse_none",
 ]
 
 # Airflow counts all indexes of a mapped task group together, so that one would keep the others out.
@@ -96,11 +96,11 @@ class StripeOperator(RetriedOperator, BaseOperator):
         self.stripe_account = stripe_account
         self.fields = fields
 
+    @tells_failure
     def execute(self, context: Context) -> dict[str, Any]:
         """Do what the class says, and return what it says."""
-        with failure_told(self):
-            refuse_missing_values(self)
-            return self._execute(context)
+        refuse_none(self)
+        return self._execute(context)
 
     def _execute(self, context: Context) -> dict[str, Any]:
         raise NotImplementedError
@@ -209,7 +209,7 @@ class StripeActionOperator(StripeCallOperator):
         return self.action.call(self.given, self.parameters, client.api_version)
 
 
-def refuse_missing_values(task: Any) -> None:
+def refuse_none(task: Any) -> None:
     """Refuse a rendered argument, or one in a list or a mapping, whose value was missing."""
     for name in task.template_fields:
         value = getattr(task, name)

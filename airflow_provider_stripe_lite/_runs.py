@@ -75,8 +75,10 @@ class Runs:
         self.is_cleared = raised and ti.try_number > 1
         run_after = context["dag_run"].run_after.astimezone(UTC)
         self.run_after = run_after.isoformat(timespec="microseconds")
+        # A native template may have made a number of it.
+        name = None if variable is None else str(variable)
         self.key = _key(
-            f"{ti.dag_id}.{ti.task_id}", variable, (conn_id, account) if self.is_mapped else ()
+            f"{ti.dag_id}.{ti.task_id}", name, (conn_id, account) if self.is_mapped else ()
         )
 
     def read(self) -> str | None:

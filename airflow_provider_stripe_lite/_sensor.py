@@ -13,13 +13,9 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow_provider_stripe_lite._asset_event import STREAM, since_of_events
 from airflow_provider_stripe_lite._compat import RetriedOperator, exceptions
 from airflow_provider_stripe_lite._cursor import Ledger, Outcome
-from airflow_provider_stripe_lite._operator import (
-    DEFERRABLE,
-    ONE_UNLESS_MAPPED,
-    refuse_missing_values,
-)
+from airflow_provider_stripe_lite._operator import DEFERRABLE, ONE_UNLESS_MAPPED, refuse_none
 from airflow_provider_stripe_lite._runs import CURSOR, Runs
-from airflow_provider_stripe_lite._seen import Seen, failure_told
+from airflow_provider_stripe_lite._seen import Seen, found, tells_failure
 from airflow_provider_stripe_lite.core import clock, reading
 from airflow_provider_stripe_lite.core.batches import Batch
 from airflow_provider_stripe_lite.core.fields import Row, projection, storable
@@ -86,6 +82,9 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
 
     feed: FeedName
     types: list[str] | None = None
+    _began: datetime | None = None
+    _ledger: Ledger | None = None
+    _since: int | None = None
     ui_color = "#635bff"
     ui_fgcolor = "#ffffff"
     template_fields: Sequence[str] = (
@@ -157,6 +156,8 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Poll again: the trigger only wakes, rows and errors come from here."""
+        # Airflow would take another way to come back for an error of this one.
+        self.deferrable = True
         # Without a deadline the call limit has had no place for the first look.
         if (deadline := (event or {}).get("deadline")) is None:
             return self._poll(context, None)
@@ -164,21 +165,24 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
         return self._poll(context, datetime.now(UTC) - gone)
 
     def _poll(self, context: Context, began: datetime | None) -> Any:
-        self._began = began
-        self._ledger: Ledger | None = None
-        self._since: int | None = None
+        self._began, self._ledger, self._since = began, None, None
         try:
-            with failure_told(self):
-                return super().execute(context)
+            return super().execute(context)
+        except exceptions.AirflowSkipException as exc:
+            # What was killed in the middle of a poll would look as if nothing were new.
+            if self.soft_fail and isinstance(exc.__cause__, exceptions.AirflowTaskTimeout):
+                raise exc.__cause__ from None
+            raise
         except _NoSlot as exc:
             self._come_back(exc.args[0], None if began is None else self._left(began), None)
         except exceptions.AirflowRescheduleException as exc:
             wait = max(0.0, (exc.reschedule_date - datetime.now(UTC)).total_seconds())
             self._come_back(wait, self._left(began or datetime.now(UTC)), self._since)
 
+    @tells_failure
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Poll once and deliver what is new."""
-        refuse_missing_values(self)
+        refuse_none(self)
         # A fresh hook sees a rotated key.
         row, account = projection(self.feed, self.fields), self.stripe_account or None
         client = StripeHook(self.stripe_conn_id, stripe_account=account).get_conn()
@@ -196,6 +200,14 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
             storable(result)
         self._report(context, client, outcome, len(result or ()))
         return window is not None and PokeReturnValue(True, result)
+
+    def _get_next_poke_interval(self, started_at: Any, run_duration: Any, poke_count: int) -> float:
+        """Back off from `poke_interval` on, below which Airflow begins; a deferred sensor, too."""
+        if self.deferrable and (began := self._began):
+            # Airflow knows no earlier start of it than that of this process.
+            started_at, run_duration = began, lambda: self.timeout - self._left(began)
+        interval = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        return max(self.poke_interval, interval)
 
     def _hurry(self, client: StripeClient) -> None:
         """Give a look no longer than what is left of the sensor's time, the first one excepted."""
@@ -242,21 +254,13 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
 
     def _report(self, context: Context, client: StripeClient, outcome: Outcome, rows: int) -> None:
         """Say what came, and push the cursor: a run goes on from it where the Variable is gone."""
-        window, batch, late = outcome.window, outcome.batch, outcome.cursor["late_seconds"]
-        request = batch.request_id if batch else None
-        self.seen = Seen(client, request, window=window)
+        request = outcome.batch.request_id if outcome.batch else None
+        self.seen = Seen(client, request, window=outcome.window)
+        whole = "a window" if self.returns == "window" else f"{rows} of {self.feed}"
         asked = f", request {request}" if request else ""
-        if window is None:
-            since = outcome.cursor["position"]["created_gte"]
-            what = f"Nothing is new since {since} that is {self.min_age} s old"
-        else:
-            whole = "a window" if self.returns == "window" else f"{rows} of {self.feed}"
-            what = f"Returning {whole}, the newest {late} s old"
-            what += "" if batch else ", claimed before"
-            what += "; more are left for the next run" if batch and batch.more else ""
         self.log.info(
             "%s (feed %s%s, calls: %d, waited for the call limit: %.1f s).",
-            *(what, self.feed, asked, client.calls, client.waited),
+            *(found(outcome, whole, self.min_age), self.feed, asked, client.calls, client.waited),
         )
         figures = {"calls": client.calls, "waited_seconds": round(client.waited, 1)}
         context["ti"].xcom_push(CURSOR, {**outcome.cursor, **figures})

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from airflow.sdk import BaseHook
 
 from airflow_provider_stripe_lite._compat import connection_form, exceptions
-from airflow_provider_stripe_lite._connection import connect, test
+from airflow_provider_stripe_lite._connection import connect, not_found, test
 from airflow_provider_stripe_lite._options import FIELD_BEHAVIOUR, form
 from airflow_provider_stripe_lite.core import arguments, reading
 from airflow_provider_stripe_lite.core.calls import call
@@ -56,16 +56,13 @@ class StripeHook(BaseHook):
         """Return the client for the connection, made once.
 
         :raises StripeInputError: the connection cannot be used; the sentence says what to change.
+        :raises StripeError: Airflow does not find it now.
         """
         if self._client is None:
             try:
                 self._client = self._connect()
             except exceptions.AirflowNotFoundException:
-                raise StripeInputError(
-                    f"The connection {self.stripe_conn_id} does not exist: add it with the type "
-                    "stripe, or name another one as stripe_conn_id. Outside of tasks, "
-                    "Airflow finds only those in its environment (AIRFLOW_CONN_…)."
-                ) from None
+                raise not_found(self.stripe_conn_id) from None
             except StripeInputError as exc:
                 raise StripeInputError(
                     f"The connection {self.stripe_conn_id} cannot be used. {exc}"

@@ -17,7 +17,6 @@ from weakref import WeakKeyDictionary
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 from airflow_provider_stripe_lite._asset_event import payload
-from airflow_provider_stripe_lite._compat import exceptions
 from airflow_provider_stripe_lite._threads import call_stripe
 from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.lists import feed_list
@@ -65,8 +64,9 @@ class _Lookout:
             )
         except Exception as exc:  # noqa: BLE001
             self._failures += 1
-            # Airflow's own answer may fail for a moment, as while its API server starts again.
-            stays = isinstance(exc, StripeInputError | exceptions.AirflowNotFoundException) or (
+            # Airflow's own answer may fail for a moment, as while its API server starts again, and
+            # be that the connection is not found.
+            stays = isinstance(exc, StripeInputError) or (
                 isinstance(exc, StripeError) and not exc.retryable
             )
             if stays or self._failures >= _MAX_CONSECUTIVE_FAILURES:

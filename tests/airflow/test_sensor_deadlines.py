@@ -17,7 +17,7 @@ from airflow.sdk import DAG
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from airflow_provider_stripe_lite import _sensor
+from airflow_provider_stripe_lite.core import reading
 from airflow_provider_stripe_lite.core.batches import Batch
 from airflow_provider_stripe_lite.errors import StripeConnectionError
 from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
@@ -59,8 +59,8 @@ def looks(
     set_connection(extra={"timeout": 30})
     fake.add("customer", created=NOW - 1_000)
     looks = Looks()
-    monkeypatch.setattr(_sensor, "poll", looks)
-    monkeypatch.setattr(_sensor, "poll_window", looks)
+    monkeypatch.setattr(reading, "poll", looks)
+    monkeypatch.setattr(reading, "poll_window", looks)
     return looks
 
 
