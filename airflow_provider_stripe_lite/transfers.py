@@ -244,6 +244,8 @@ class StripeToObjectStorageOperator(StripeOperator):
                 since=None,
                 min_age=self.min_age,
                 poll_interval=seconds,
+                # A triggerer that starts again would begin the whole wait anew.
+                deadline=clock.now() + seconds,
             ),
             method_name="execute_complete",
         )
