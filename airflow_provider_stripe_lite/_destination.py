@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,6 +38,8 @@ _OF_ONE_TASK = {"ti", "task_instance", "task"}
 _OF_ALL_TASKS = {"dag", "dag_id", "dag_run", "run_id", "task_id", "try_number"}
 # S3 takes parts of no less than this; s3fs has three copies of one in memory.
 _PART_BYTES = 5 * 2**20
+# The name of a part is 39 bytes longer than the file's, and most systems allow 255.
+_NAME_BYTES = 255 - 39
 
 
 def destination(path: object, conn_id: str | None) -> ObjectStoragePath:
@@ -80,7 +84,7 @@ def destination(path: object, conn_id: str | None) -> ObjectStoragePath:
             f"path has the scheme {url.scheme!r}, which this Airflow does not know ({exc}): "
             f"install {package}."
         ) from exc
-    return found
+    return ObjectStoragePath(_led_to(found.path)) if _is_local(found) else found
 
 
 def refuse_shared(task: BaseOperator, context: Context) -> None:
@@ -93,9 +97,8 @@ def refuse_shared(task: BaseOperator, context: Context) -> None:
     ti: Any = context["ti"]
     if ti.map_index is None or ti.map_index < 0:
         return
-    written = context["dag"].get_task(ti.task_id)
-    template = getattr(written, "partial_kwargs", vars(written)).get("path")
-    own = template is None or not (isinstance(template, str) or written.is_mapped)
+    template = _written_once(context["dag"].get_task(ti.task_id), context)
+    own = template is None
     if isinstance(template, str):
         tree = task.get_template_env().parse(template)
         alike = {id(got.node) for got in tree.find_all(nodes.Getattr) if got.attr in _OF_ALL_TASKS}
@@ -111,24 +114,66 @@ def refuse_shared(task: BaseOperator, context: Context) -> None:
         )
 
 
+def _written_once(written: Any, context: Context) -> object:
+    """Return the path that is written for all tasks of a mapping, None where each has its own."""
+    from airflow.sdk import XComArg
+    from airflow.sdk.definitions.param import DagParam
+
+    if not written.is_mapped:
+        group, path = written.get_closest_mapped_task_group(), written.path
+        # An argument of the mapped group is none of these, and each index has its own.
+        shared = isinstance(path, str | DagParam) or (
+            isinstance(path, XComArg)
+            and not any(
+                task.get_closest_mapped_task_group() is group for task, _ in path.iter_references()
+            )
+        )
+        return path if shared else None
+    if "path" in written.partial_kwargs:
+        return written.partial_kwargs["path"]
+    default = {**context["dag"].default_args, **written.task_group.default_args}.get("path")
+    # Only this tells what `expand_kwargs` gave to this task, and it may read an XCom once more.
+    own = default is not None and "path" in written.expand_input.resolve(context)[0]
+    return None if own else default
+
+
 @contextmanager
 def whole_file(path: ObjectStoragePath) -> Iterator[BinaryIO]:
     """Open a file for writing; where the body raises, or its process dies, nothing has changed.
 
     :param path: an earlier file there stays until the new one takes its place.
     """
-    is_local = path.protocol in ("", "file", "local")
-    with _local_file(Path(path.path)) if is_local else _stored(path) as file:
+    with _local_file(Path(path.path)) if _is_local(path) else _stored(path) as file:
         yield file
+
+
+def _is_local(path: ObjectStoragePath) -> bool:
+    return path.protocol in ("", "file", "local")
+
+
+def _led_to(path: str) -> str:
+    """Return where a symbolic link leads, unless what is there is no file, such as a device."""
+    try:
+        leads = stat.S_ISREG(Path(path).stat().st_mode)
+    except FileNotFoundError:
+        leads = True
+    except PermissionError:
+        # Linux does not follow the link of another user in a folder that is open to all.
+        leads = False
+    return os.path.realpath(path) if leads else path
 
 
 @contextmanager
 def _local_file(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
+    name = path.name
+    if len(encoded := os.fsencode(name)) > _NAME_BYTES:
+        # Its beginning alone may be that of another long name.
+        name = hashlib.sha256(encoded).hexdigest()
     # A killed process has left these, and no reader takes them for files.
-    for left in path.parent.glob(f".{escape(path.name)}.{'?' * 32}.part"):
+    for left in path.parent.glob(f".{escape(name)}.{'?' * 32}.part"):
         left.unlink(missing_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    part = path.with_name(f".{name}.{uuid.uuid4().hex}.part")
     try:
         with part.open("wb") as file:
             yield file

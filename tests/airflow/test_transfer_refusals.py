@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, task, task_group
+from airflow.sdk import DAG, TaskGroup, task, task_group
 
 from airflow_provider_stripe_lite.core.window import Window
 from airflow_provider_stripe_lite.errors import StripeInputError
@@ -163,6 +163,81 @@ def test_mapped_tasks_of_one_task_s_path_are_refused(
     run = Run(dag, NOW).go()
     assert ["for each of the mapped tasks" in str(error) for error in run.errors] == [True] * 2
     assert list(files.iterdir()) == []
+
+
+@pytest.mark.parametrize("of_group", [True, False], ids=["of a group", "of the DAG"])
+def test_mapped_tasks_of_one_default_path_are_refused(
+    database: None, stripe: FakeStripe, files: Path, of_group: bool
+) -> None:
+    """It stands in default_args, and some of the tasks may have one of their own."""
+    shared = {"path": f"{files}/{{{{ ds }}}}.jsonl"}
+    own, rest = {"path": f"{files}/own.jsonl", "feed": "charge"}, {"feed": "refund"}
+    with (
+        DAG(f"default_{of_group}", schedule=None, default_args={} if of_group else shared),
+        TaskGroup("group", default_args=shared if of_group else {}),
+    ):
+        exports = StripeToObjectStorageOperator.partial(task_id="export", **BOUNDS)
+        dag = exports.expand_kwargs([own, rest, rest]).dag
+    run = Run(dag, NOW).go()
+    assert ["for each of the mapped tasks" in str(error) for error in run.errors] == [True] * 2
+    assert [path.name for path in files.iterdir()] == ["own.jsonl"]
+
+
+def test_a_default_path_may_differ_between_mapped_tasks(
+    database: None, stripe: FakeStripe, files: Path
+) -> None:
+    default = {"path": f"{files}/{{{{ task.feed }}}}.jsonl"}
+    with DAG("differing", schedule=None, default_args=default) as dag:
+        StripeToObjectStorageOperator.partial(task_id="export", **BOUNDS).expand(
+            feed=["charge", "refund"]
+        )
+    assert Run(dag, NOW).go().state() == "success"
+    assert sorted(path.stem for path in files.iterdir()) == ["charge", "refund"]
+
+
+@pytest.mark.parametrize("given", ["result", "param"])
+def test_a_mapped_group_whose_path_comes_from_outside_is_refused(
+    dag: DAG, stripe: FakeStripe, files: Path, given: str
+) -> None:
+    """It is the same for each index: another task's result, or a parameter of the DAG."""
+    with dag:
+
+        @task
+        def where() -> str:
+            return f"{files}/x.jsonl"
+
+        path: Any = dag.param("where", f"{files}/x.jsonl") if given == "param" else where()
+
+        @task_group
+        def group(feed: str) -> None:
+            StripeToObjectStorageOperator(task_id="one", feed="charge", path=path, **BOUNDS)
+
+        group.expand(feed=["charge", "refund"])
+    run = Run(dag, NOW).go()
+    assert len(run.errors) == 2
+    assert ["for each of the mapped tasks" in str(error) for error in run.errors] == [True] * 2
+    assert list(files.iterdir()) == []
+
+
+def test_a_mapped_group_may_make_its_path(dag: DAG, stripe: FakeStripe, files: Path) -> None:
+    """By a task of its own, of an argument that comes from outside."""
+    with dag:
+
+        @task
+        def names() -> list[str]:
+            return ["a", "b"]
+
+        @task
+        def where(name: str) -> str:
+            return f"{files}/{name}.jsonl"
+
+        @task_group
+        def group(name: str) -> None:
+            StripeToObjectStorageOperator(task_id="one", feed="charge", path=where(name), **BOUNDS)
+
+        group.expand(name=names())
+    assert Run(dag, NOW).go().state() == "success"
+    assert sorted(path.stem for path in files.iterdir()) == ["a", "b"]
 
 
 def test_a_window_that_a_mapped_task_has_not_got(dag: DAG, stripe: FakeStripe, files: Path) -> None:
