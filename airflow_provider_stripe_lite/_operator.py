@@ -72,6 +72,8 @@ class StripeOperator(RetriedOperator, BaseOperator):
         "parameters": "json",
     }
     operator_extra_links = (StripeDashboardLink(), StripeRequestLogLink())
+    # A part that is missing of one of these would name another object, or call.
+    naming: ClassVar[tuple[str, ...]] = ("path", "idempotency_key")
     seen: Seen | None = None
 
     if TYPE_CHECKING:
@@ -213,7 +215,8 @@ def refuse_none(task: Any) -> None:
     """Refuse a rendered argument, or one in a list or a mapping, whose value was missing."""
     for name in task.template_fields:
         value = getattr(task, name)
-        refuse_missing(name, collection(value) if name in task.template_fields_renderers else value)
+        value = collection(value) if name in task.template_fields_renderers else value
+        refuse_missing(name, value, part_of="name" if name in task.naming else "")
 
 
 def refuse_email(kwargs: Mapping[str, Any]) -> None:

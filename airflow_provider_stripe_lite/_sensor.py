@@ -82,6 +82,7 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
 
     feed: FeedName
     types: list[str] | None = None
+    naming = ("cursor_variable",)
     _began: datetime | None = None
     _ledger: Ledger | None = None
     _since: int | None = None

@@ -26,7 +26,7 @@ from airflow_provider_stripe_lite.core.reading import (
     read_list,
 )
 from airflow_provider_stripe_lite.core.times import Moment, range_of
-from airflow_provider_stripe_lite.core.values import one_of, whole_number
+from airflow_provider_stripe_lite.core.values import one_of, refuse_missing, whole_number
 from airflow_provider_stripe_lite.core.window import (
     Position,
     Source,
@@ -105,6 +105,7 @@ class StripeToObjectStorageOperator(StripeOperator):
         *StripeOperator.template_fields,
         *("path", "created_gte", "created_lt", "window", "parameters", "dest_conn_id"),
     )
+    naming = ()
     template_fields_renderers = {  # noqa: RUF012
         **StripeOperator.template_fields_renderers,
         "window": "json",
@@ -157,6 +158,7 @@ class StripeToObjectStorageOperator(StripeOperator):
         mapped = context["ti"].map_index not in (None, -1)
         of_window = self._of_window or (self._of_window_if_mapped and mapped)
         job = self._windowed(client) if of_window else self._ranged(client, context)
+        refuse_missing("path", self.path, part_of="file")
         expanded = "expand" in dict(job.resource.always)
         row = projection(job.resource.object, self.fields, expanded=expanded)
         self.seen = Seen(client, None, window=job.window)
