@@ -44,15 +44,21 @@ def changes(
         if name == "expand":
             continue
         rule = SHAPES[kind].params.get(name, "")
-        if not rule or not is_alive(kind, name, version) or (rule[-1] == "+" and old is not None):
+        elsewhere = "+" if old is not None else "-"
+        if not rule or not is_alive(kind, name, version) or rule[-1] == elsewhere:
             raise unknown(name)
+        if (type := rule.rstrip("?~+-")) == "any":
+            continue
         if value != "":
-            asked[name] = _convert(name, value, rule.rstrip("?~+"))
+            asked[name] = _convert(name, value, type)
         elif rule[-1] == "?" or (rule[-1] == "~" and old is not None):
             empty: dict[str, Any] = {"list": [], "hash": {} if name == "metadata" else None}
             asked[name] = empty.get(rule[:-1])
         else:
             raise _cannot_be_unset(name)
+        if type == "merged":
+            kept = (old or {}).get(name) or SHAPES[kind].fields[name]
+            asked[name] = kept | asked[name]
     if asked.get("metadata"):
         merged = ((old or {}).get("metadata") or {}) | asked["metadata"]
         asked["metadata"] = {name: value for name, value in merged.items() if value != ""}
@@ -69,14 +75,32 @@ def _convert(name: str, value: Any, type: str) -> Any:
     """Return one parameter as its type."""
     if isinstance(value, dict) and type in ("list", "hash"):
         return value if type == "hash" else list(value.values())
+    if isinstance(value, dict) and type == "merged":
+        return {part: _nested(inner) for part, inner in value.items()}
+    if isinstance(value, dict) and type == "numbers":
+        return {part: _number(f"{name}[{part}]", inner) for part, inner in value.items()}
     if isinstance(value, str) and type == "str":
         return value
     if type == "bool" and value in ("true", "false"):
         return value == "true"
     if type == "int":
         return integer(name, value)
-    word = {"list": "array", "hash": "hash", "bool": "boolean", "str": "string"}[type]
+    word = {"list": "array", "bool": "boolean", "str": "string"}.get(type, "hash")
     raise ApiError(400, f"Invalid {word}: {value}", None, name)
+
+
+def _nested(value: Any) -> Any:
+    """Return what stands in a hash: lists as lists, and nothing for an empty text."""
+    if not isinstance(value, dict):
+        return None if value == "" else value
+    inner = {part: _nested(one) for part, one in value.items()}
+    return list(inner.values()) if all(map(str.isdecimal, inner)) else inner
+
+
+def _number(name: str, value: Any) -> float:
+    if not isinstance(value, str) or not re.fullmatch(r"-?\d+(\.\d+)?", value):
+        raise ApiError(400, f"Invalid decimal: {value}", "parameter_invalid_integer", name)
+    return float(value)
 
 
 def integer(name: str, value: Any) -> int:

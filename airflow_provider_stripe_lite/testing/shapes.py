@@ -19,6 +19,7 @@ from airflow_provider_stripe_lite.core.resources import (
     FeedName,
     Resource,
 )
+from airflow_provider_stripe_lite.testing.writes import PARAMS, words
 
 __all__ = ["DAY", "FROM_ID", "SERVED", "SHAPES", "Kind", "Shape", "is_alive", "nulls", "shape_of"]
 
@@ -32,10 +33,6 @@ SERVED = ChainMap({"price": Resource("price", "/v1/prices")}, RESOURCES)
 def nulls(names: str) -> dict[str, Any]:
     """Return a dict of these names, each without a value."""
     return dict.fromkeys(names.split())
-
-
-def _words(text: str) -> dict[str, str]:
-    return dict(word.split(":") for word in text.split())
 
 
 def _set(names: str) -> frozenset[str]:
@@ -53,9 +50,8 @@ class Shape:
     :param prefix: of an id.
     :param filters: the parameters of its list besides `created` and those of paging.
     :param fields: the default value of each field.
-    :param params: the parameters of a create or an update, as name and type. A mark after the type
-        says more: `?` an empty string unsets the parameter, `~` only on updates, `+` it exists on
-        creates only. None at all means that the API makes no objects of this kind.
+    :param params: the parameters of a create or an update, as `PARAMS` writes them. None at all
+        means that the API makes no objects of this kind.
     :param id_size: letters and digits of an id behind its prefix.
     :param deletable: whether the API deletes such objects.
     :param times: further times: seconds after the object was created.
@@ -92,10 +88,7 @@ _SHAPES = {
            "invoice_settings": nulls("custom_fields default_payment_method footer"
                                      " rendering_options"),
            "sources": _empty_list("/v1/customers/sources")},
-        _words("name:str? email:str? description:str? phone:str? metadata:hash? address:hash?"
-               " shipping:hash? balance:int account_balance:int preferred_locales:list"
-               " tax_exempt:str?"),
-        id_size=14, deletable=True,
+        PARAMS["customer"], id_size=14, deletable=True,
     ),
     "product": Shape(
         "prod_", _set("active ids shippable type url"),
@@ -103,10 +96,8 @@ _SHAPES = {
               " tax_code unit_label url")
         | {"active": True, "attributes": [], "deactivate_on": [], "images": [],
            "marketing_features": [], "metadata": {}, "name": "T-shirt", "type": "service"},
-        _words("id:str+ name:str active:bool description:str~ images:list~ metadata:hash~"
-               " shippable:bool url:str~ statement_descriptor:str unit_label:str~ caption:str"
-               " type:str+ attributes:list~ default_price_data:hash+"),
-        id_size=14, deletable=True, times={"updated": 0}, required=("name", "type"),
+        PARAMS["product"], id_size=14, deletable=True, times={"updated": 0},
+        required=("name", "type"),
     ),
     "charge": Shape(
         "ch_", _set("customer payment_intent transfer_group"),
@@ -176,8 +167,7 @@ _SHAPES = {
     "refund": Shape(
         "re_", _set("charge payment_intent"), nulls("charge payment_intent reason")
         | {"amount": 100, "currency": "usd", "metadata": {}, "status": "succeeded"},
-        _words("charge:str+ payment_intent:str+ amount:int+ reason:str+ metadata:hash?"),
-        permission="rak_charge",
+        PARAMS["refund"], permission="rak_charge",
     ),
     "subscription": Shape(
         "sub_",
@@ -248,22 +238,25 @@ FROM_ID = {
 
 # Fields and parameters that came and went: the first version with them, the first one without.
 _ADDED = {
-    "customer": _words("next_invoice_sequence:2019-12-03 test_clock:2020-08-27"),
-    "product": _words("default_price:2020-08-27 default_price_data:2020-08-27 tax_code:2020-08-27"
-                      " marketing_features:2024-04-10"),
-    "charge": _words("amount_captured:2020-08-27 calculated_statement_descriptor:2020-08-27"
-                     " disputed:2020-08-27 failure_balance_transaction:2020-08-27"),
-    "invoiceitem": _words("discounts:2020-08-27 test_clock:2020-08-27 parent:2025-03-31"
-                          " pricing:2025-03-31 net_amount:2025-09-30 customer_account:2025-09-30"
-                          " quantity_decimal:2026-03-25"),
+    "customer": words("next_invoice_sequence:2019-12-03 test_clock:2020-08-27 tax:2020-08-27"
+                      " cash_balance:2020-08-27 promotion_code:2020-08-27"
+                      " business_name:2025-09-30 individual_name:2025-09-30 validate:2026-10-28"),
+    "product": words("default_price:2020-08-27 default_price_data:2020-08-27 tax_code:2020-08-27"
+                     " marketing_features:2024-04-10 tax_details:2026-10-28"),
+    "charge": words("amount_captured:2020-08-27 calculated_statement_descriptor:2020-08-27"
+                    " disputed:2020-08-27 failure_balance_transaction:2020-08-27"),
+    "invoiceitem": words("discounts:2020-08-27 test_clock:2020-08-27 parent:2025-03-31"
+                         " pricing:2025-03-31 net_amount:2025-09-30 customer_account:2025-09-30"
+                         " quantity_decimal:2026-03-25"),
 }  # fmt: skip
 _REMOVED = {
-    "customer": _words("account_balance:2019-10-17 sources:2020-08-27"),
-    "product": _words("caption:2020-08-28 attributes:2020-08-28 deactivate_on:2020-08-28"
-                      " type:2020-08-28"),
-    "charge": _words("order:2020-08-28 refunds:2022-11-15 invoice:2025-03-31"),
-    "invoiceitem": _words("plan:2025-03-31 price:2025-03-31 subscription:2025-03-31"
-                          " unit_amount:2025-03-31 unit_amount_decimal:2025-03-31"),
+    "customer": words("account_balance:2019-10-17 tax_info:2019-12-03 sources:2020-08-27"
+                      " coupon:2025-03-31 promotion_code:2025-03-31 trial_end:2025-03-31"),
+    "product": words("caption:2020-08-28 attributes:2020-08-28 deactivate_on:2020-08-28"
+                     " type:2020-08-28"),
+    "charge": words("order:2020-08-28 refunds:2022-11-15 invoice:2025-03-31"),
+    "invoiceitem": words("plan:2025-03-31 price:2025-03-31 subscription:2025-03-31"
+                         " unit_amount:2025-03-31 unit_amount_decimal:2025-03-31"),
 }  # fmt: skip
 
 
