@@ -19,7 +19,7 @@ from airflow_provider_stripe_lite.testing.lists import Series, Store
 from airflow_provider_stripe_lite.testing.objects import Item, render, stored
 from airflow_provider_stripe_lite.testing.shapes import SERVED, Kind, shape_of
 
-__all__ = ["Data", "Moment"]
+__all__ = ["Data", "Moment", "is_number"]
 
 # Seconds since 1970, or a date-time or ISO text with a time zone.
 Moment = float | datetime | str
@@ -49,7 +49,7 @@ class Data:
 
     def advance(self, seconds: float) -> None:
         """Move the fake's clock forward."""
-        if not _is_number(seconds) or seconds < 0:
+        if not is_number(seconds) or seconds < 0:
             raise ValueError(f"advance({seconds!r}): the clock moves forward, by a number >= 0.")
         self._advanced += seconds
 
@@ -84,8 +84,10 @@ class Data:
         :param id: of one object; by default ids are made up.
         :param account: the id of the connected account that they belong to.
         :param fields: the fields in which they differ from the default; of an event also
-            ``object`` and ``previous_attributes``, which stand in its ``data``.
+            ``object`` (in full, or the id of one that was added) and ``previous_attributes``,
+            which stand in its ``data``.
         :raises ValueError: there is no such kind, the id is in use, or a time is none.
+        :raises LookupError: no object has the id that is an event's ``object``.
         """
         shape_of(kind)
         if id is not None and n != 1:
@@ -94,7 +96,7 @@ class Data:
         first = int(self.now) - spread if created is None else int(created)
         visible = 0 if visible_at is None else _seconds("visible_at", visible_at)
         listed = None if listed_at is None else int(_seconds("listed_at", listed_at))
-        fields = stored(kind, fields, account)
+        fields = self._stored(kind, fields, livemode, account)
         with self._lock:
             items = [self._item(kind, first + i * spread // n, id, livemode) for i in range(n)]
             for item in items:
@@ -124,7 +126,8 @@ class Data:
         if (name := SERVED[kind].time_field) in fields:
             raise ValueError(f"{name}={fields[name]!r} contradicts created, which tells the time.")
         with self._lock:
-            series = Series(kind, n, created, livemode, stored(kind, fields, account))
+            fields = self._stored(kind, fields, livemode, account)
+            series = Series(kind, n, created, livemode, fields)
             self._stores[livemode, account].series[kind] = series
 
     def add_list(
@@ -180,15 +183,29 @@ class Data:
             store = self._stores[livemode, account]
             kinds = [name for name in store.kinds_of(id) if kind in (None, name)]
             if not kinds:
-                mode = "live mode" if livemode else "test mode"
-                where = f'{mode} of account "{account}"' if account else mode
                 what = f'"{kind}" with the id' if kind else "object"
-                raise LookupError(f'There is no {what} "{id}" in {where}.')
-            if len(kinds) > 1:
-                names = " and ".join(f'"{name}"' for name in kinds)
-                cure = f'say which one, as kind="{kinds[0]}"'
-                raise ValueError(f'Objects of the kinds {names} have the id "{id}": {cure}.')
-            store.delete(kinds[0], id)
+                raise LookupError(f'There is no {what} "{id}" in {_where(livemode, account)}.')
+            store.delete(_one_kind(id, kinds, 'say which one, as kind="{}"'), id)
+
+    def _stored(
+        self, kind: str, fields: dict[str, Any], livemode: bool, account: str
+    ) -> dict[str, Any]:
+        """Return fields as they are kept; an event has an object in full, as it is now."""
+        if kind == "event" and isinstance(id := fields.get("object"), str):
+            with self._lock:
+                store = self._stores[livemode, account]
+                # An event may tell that its object was deleted.
+                kinds = store.kinds_of(id) or store.kinds_of(id, deleted=True)
+                if not kinds:
+                    cure = "add it first, or give the object in full"
+                    where = _where(livemode, account)
+                    raise LookupError(f'There is no object "{id}" in {where}: {cure}.')
+                of = _one_kind(id, kinds, 'give the object in full, as from objects("{}")')
+                item = store.get(of, id)
+                version = fields.get("api_version") or DEFAULT_API_VERSION
+                if item is not None:
+                    fields = fields | {"object": render(of, item, version, livemode)}
+        return stored(kind, fields, account)
 
     def ids(self, kind: Kind, *, livemode: bool = False, account: str = "") -> list[str]:
         """Return the ids of all that is listed now, oldest first."""
@@ -213,6 +230,20 @@ class Data:
         store = self._stores[livemode, account]
         store.reveal(self.now)
         return store
+
+
+def _where(livemode: bool, account: str) -> str:
+    mode = "live mode" if livemode else "test mode"
+    return f'{mode} of account "{account}"' if account else mode
+
+
+def _one_kind(id: str, kinds: list[str], cure: str) -> str:
+    """Return the only kind whose object has an id; of several, say what is to be done."""
+    if len(kinds) > 1:
+        names = " and ".join(f'"{name}"' for name in kinds)
+        known = cure.format(kinds[0])
+        raise ValueError(f'Objects of the kinds {names} have the id "{id}": {known}.')
+    return kinds[0]
 
 
 def _one_time(kind: str, created: Moment | None, own: Moment | None) -> float | None:
@@ -245,7 +276,7 @@ def _seconds(name: str, moment: Moment) -> float:
             cure = f'"{moment.isoformat()}Z" or tzinfo=UTC'
             raise ValueError(f"{given} has no time zone: say which, such as {cure}.")
         return moment.timestamp()
-    if not _is_number(moment):
+    if not is_number(moment):
         raise _no_time(given)
     return moment
 
@@ -255,6 +286,6 @@ def _no_time(given: str) -> ValueError:
     return ValueError(f'{given} is no time: {takes}, such as "2026-01-31T12:00:00Z".')
 
 
-def _is_number(given: Any) -> bool:
+def is_number(given: Any) -> bool:
     """Return whether something is a finite number, which True is not meant to be."""
     return isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)

@@ -137,10 +137,10 @@ class Store:
         """Return the object, deleted or not, visible or not."""
         return (self.series[kind] if kind in self.series else self._items[kind]).get(id)
 
-    def kinds_of(self, id: str) -> list[str]:
-        """Return the kinds of the objects with this id, visible or not, without deleted ones."""
+    def kinds_of(self, id: str, deleted: bool = False) -> list[str]:
+        """Return the kinds of the objects with this id, visible or not, that are deleted or not."""
         found = {kind: self.get(kind, id) for kind in SHAPES}
-        return [kind for kind, item in found.items() if item and not item.deleted]
+        return [kind for kind, item in found.items() if item and item.deleted is deleted]
 
     def give(self, path: str, objects: Iterable[dict[str, Any]]) -> None:
         """Let a path list these objects, oldest first."""

@@ -91,6 +91,38 @@ def test_an_expanded_id_is_that_of_the_field_where_it_is_ambiguous(fake: FakeStr
     assert plan["product"]["object"] == "product"
 
 
+def test_an_events_object_may_be_named(fake: FakeStripe) -> None:
+    """It stands in the event as it was when the event was added, deleted or not."""
+    charge = fake.add("charge", amount=7, invoice="in_1")
+    whole = fake.objects("charge")[0]
+    fake.add("event", type="charge.failed", object=charge)
+    fake.delete(charge)
+    fake.add("event", type="charge.failed", object=charge)
+    for event in fake.objects("event"):
+        assert event["data"] == {"object": whole}
+    new = "2026-05-27.dahlia"
+    fake.generate("event", 1, created=lambda number: NOW, object=charge, api_version=new)
+    assert "invoice" not in fake.objects("event")[0]["data"]["object"]
+    theirs = fake.add("customer", account="acct_1", livemode=True)
+    where: dict[str, Any] = {"account": "acct_1", "livemode": True}
+    fake.add("event", type="customer.created", object=theirs, **where)
+    inner = fake.objects("event", **where)[0]["data"]["object"]
+    assert (inner["object"], inner["id"], inner["livemode"]) == ("customer", theirs, True)
+
+
+def test_an_events_object_that_is_not_there_is_refused(fake: FakeStripe) -> None:
+    """An unknown id, another account's, and one of several objects."""
+    theirs = fake.add("charge", account="acct_1")
+    for id in ("ch_no", theirs):
+        with pytest.raises(LookupError, match=f'no object "{id}" in test mode: add it first'):
+            fake.add("event", type="charge.failed", object=id)
+    fake.add("coupon", id="SUMMER")
+    fake.add("plan", id="SUMMER")
+    with pytest.raises(ValueError, match=r'"coupon" and "plan" have the id .*: give the object in'):
+        fake.add("event", object="SUMMER")
+    assert fake.ids("event") == []
+
+
 def test_before_it_is_started_it_has_no_address() -> None:
     """A free port is known once the fake listens; a chosen one is known before."""
     fake = FakeStripe()
