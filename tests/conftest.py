@@ -10,7 +10,6 @@ import gc
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -78,7 +77,7 @@ def no_proxy() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def own_clock() -> None:
     """Begin with the clock of this host, which an earlier test's fake may have replaced."""
-    host_clock.use(time.time)
+    host_clock.use()
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import argparse
 import sys
 import threading
 from contextlib import suppress
+from typing import Any
 
 from airflow_provider_stripe_lite.testing.fake import FakeStripe
 
@@ -37,17 +38,30 @@ def main() -> None:
         help="let each of them become visible up to so much later than it was created",
     )
     options = parser.parse_args()
+    if not 0 <= options.port <= 65535:
+        parser.error(f"--port {options.port} is no port: it takes 0 to 65535.")
     try:
         with FakeStripe(host=options.host, port=options.port, seed=None) as fake:
             for stream in options.inflow:
-                kind, _, rate = stream.partition(":")
-                fake.inflow(kind, float(rate), options.lateness)
+                kind, rate = _inflow(stream)
+                fake.inflow(kind, rate, options.lateness)
             sys.stdout.write(fake.url + "\n")
             sys.stdout.flush()
             sys.stderr.write(f"AIRFLOW_CONN_STRIPE_DEFAULT='{fake.connection}'\n")
             threading.Event().wait()
     except (OSError, ValueError) as error:
         parser.error(str(error))
+
+
+def _inflow(stream: str) -> tuple[Any, float]:
+    """Return a kind, and how many of it come in a second."""
+    kind, _, rate = stream.partition(":")
+    try:
+        return kind, float(rate)
+    except ValueError:
+        raise ValueError(
+            f"--inflow {stream} is no inflow: it takes KIND:PER_SECOND, such as charge:0.5."
+        ) from None
 
 
 if __name__ == "__main__":

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from email.utils import formatdate
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
+from uuid import uuid4
 
 from airflow_provider_stripe_lite.core import clock as host
 from airflow_provider_stripe_lite.testing.api import Api
 from airflow_provider_stripe_lite.testing.calls import Reply
+from airflow_provider_stripe_lite.testing.data import is_number
 from airflow_provider_stripe_lite.testing.faults import Fault
 from airflow_provider_stripe_lite.testing.server import Server
 from airflow_provider_stripe_lite.testing.shapes import Kind, shape_of
@@ -32,7 +37,7 @@ class FakeStripe(Api):
     reads as a feed is there; customers and products can be written, and refunds made. It has a
     clock of its own, by which everything goes: the Date header, what is created now, what becomes
     visible late, how long an idempotency key lives; and, until it is left, what this process's
-    provider takes for the time of its host.
+    provider takes for the time of its host: of several fakes at once, the latest.
 
     :param clock: returns the time, in seconds since 1970; `advance` comes on top of it.
     :param scrambled: objects of one second stand in an order of their own, which does not change
@@ -65,14 +70,16 @@ class FakeStripe(Api):
         self.ledger: list[Any] = []
         self._address = (host, port)
         self._server: Server | None = None
-        self._host_clock: Callable[[], float] = time.time
+        self._host_clock = lambda: self.now
+        # Made by whoever keeps a call limit there.
+        self._limits = Path(tempfile.gettempdir()) / f"fake-stripe-{uuid4().hex}"
 
     def __enter__(self) -> Self:
         self._stopping.clear()
         self._server = Server(self._address, self)
         self._address = (self._address[0], self._server.server_port)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        self._host_clock = host.use(lambda: self.now)
+        host.join(self._host_clock)
         return self
 
     def __exit__(
@@ -83,8 +90,9 @@ class FakeStripe(Api):
     ) -> None:
         self._stopping.set()
         if self._server:
-            host.use(self._host_clock)
+            host.leave(self._host_clock)
             self._server.stop()
+            shutil.rmtree(self._limits, ignore_errors=True)
 
     @property
     def url(self) -> str:
@@ -106,9 +114,10 @@ class FakeStripe(Api):
     def connection(self) -> str:
         """Return an Airflow connection to it, for the variable AIRFLOW_CONN_STRIPE_DEFAULT.
 
-        Its call limit is so high that no test waits for it.
+        Its call limit is so high that no test waits for it, and its own: where another fake had
+        the same port, nobody waits for what that one asked for with a 429.
         """
-        extra = {"rate_limit_calls": 100_000}
+        extra = {"rate_limit_calls": 100_000, "rate_limit_url": f"file://{self._limits}"}
         whole = {"conn_type": "stripe", "password": KEY, "host": self.url, "extra": extra}
         return json.dumps(whole)
 
@@ -129,8 +138,10 @@ class FakeStripe(Api):
     def inflow(self, kind: Kind, per_second: float, lateness: float = 0) -> None:
         """Add objects steadily until the end, each visible up to ``lateness`` seconds late."""
         shape_of(kind)
-        if per_second <= 0:
+        if not is_number(per_second) or per_second <= 0:
             raise ValueError(f"{per_second} objects per second is no inflow.")
+        if not is_number(lateness) or lateness < 0:
+            raise ValueError(f"lateness={lateness!r}: it takes seconds, a number >= 0.")
 
         def run() -> None:
             start, made = time.monotonic(), 0

@@ -35,14 +35,14 @@ def refusal(answer: requests.Response) -> tuple[int, Any, Any, Any]:
 
 
 def test_the_fakes_clock_is_the_hosts_too_until_it_is_left(clock: Clock) -> None:
-    """Also where it is moved, and where one fake is used inside another."""
+    """Also where it is moved, and where an earlier fake is used inside a later one."""
     before = host.now()
     assert before > NOW - 100 * DAY
     with FakeStripe(clock=clock) as outer:
         outer.advance(30)
         assert host.now() == NOW + 30
         with FakeStripe(clock=lambda: 5):
-            assert host.now() == 5
+            assert host.now() == NOW + 30
         clock.now += 1
         assert host.now() == outer.now == NOW + 31
     assert before <= host.now() < before + 60

@@ -36,7 +36,7 @@ def clock_of(world: World) -> Iterator[None]:
     try:
         yield
     finally:
-        clock.use(before)
+        clock.use(*before)
 
 
 class World:

@@ -53,4 +53,4 @@ def test_an_answer_tells_when_it_was_asked_for(client: StripeClient) -> None:
         assert client.get("/v1/customers").asked == NOW
         assert client.get("/v1/customers").asked == NOW + 5
     finally:
-        clock.use(before)
+        clock.use(*before)

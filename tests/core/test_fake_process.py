@@ -47,14 +47,27 @@ def test_it_is_served_as_a_process_and_ends_quietly(host: str) -> None:
     assert url.startswith("http://127.0.0.1:")
 
 
-def test_a_wrong_inflow_is_one_sentence() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--inflow charges:1", 'did you mean "charge"'),
+        ("--inflow charge", "--inflow charge is no inflow: it takes KIND:PER_SECOND"),
+        ("--inflow charge:nan", "nan objects per second is no inflow."),
+        ("--inflow charge:inf", "inf objects per second is no inflow."),
+        ("--inflow charge:1 --lateness nan", "lateness=nan: it takes seconds"),
+        ("--port 99999", "--port 99999 is no port: it takes 0 to 65535."),
+        ("--port -1", "--port -1 is no port"),
+    ],
+)
+def test_a_wrong_argument_is_one_sentence(arguments: str, words: str) -> None:
     """A process that cannot start says why."""
     command = [sys.executable, "-m", "airflow_provider_stripe_lite.testing", "--port", "0"]
     done = subprocess.run(
-        [*command, "--inflow", "charges:1"], capture_output=True, text=True, check=False
+        [*command, *arguments.split()], capture_output=True, text=True, check=False, timeout=30
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert 'did you mean "charge"' in done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_neither_airflow_nor_requests_is_imported() -> None:

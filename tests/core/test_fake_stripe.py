@@ -103,11 +103,13 @@ def test_its_clock_moves_when_it_is_told(stripe: FakeStripe) -> None:
 
 def test_its_connection_is_one_that_airflow_reads(stripe: FakeStripe) -> None:
     """JSON with type, key and host, the fake takes the key, and no call limit holds a test back."""
+    limit = json.loads(stripe.connection)["extra"]["rate_limit_url"]
+    assert limit.startswith("file:///")
     assert json.loads(stripe.connection) == {
         "conn_type": "stripe",
         "password": KEY,
         "host": stripe.url,
-        "extra": {"rate_limit_calls": 100_000},
+        "extra": {"rate_limit_calls": 100_000, "rate_limit_url": limit},
     }
     assert get(stripe, "/v1/balance").status_code == 200
 

@@ -31,9 +31,10 @@ def nobody_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def wrong_host() -> Iterator[dict[str, float]]:
     """Return by how many seconds ``["off"]`` this host's clock is wrong from now on."""
     wrong = {"off": 0.0}
-    before = host.use(lambda: before() + wrong["off"])
+    before = host.use()
+    host.use(lambda: max(read() for read in before) + wrong["off"])
     yield wrong
-    host.use(before)
+    host.use(*before)
 
 
 def drain(fake: FakeStripe, client: StripeClient, clock: Clock, off: list[int]) -> list[str]:
