@@ -213,7 +213,8 @@ class StripeActionOperator(StripeCallOperator):
 
 def refuse_none(task: Any) -> None:
     """Refuse a rendered argument, or one in a list or a mapping, whose value was missing."""
-    for name in task.template_fields:
+    # What a window must be says more.
+    for name in (name for name in task.template_fields if name != "window"):
         value = getattr(task, name)
         value = collection(value) if name in task.template_fields_renderers else value
         refuse_missing(name, value, part_of="name" if name in task.naming else "")
