@@ -17,7 +17,7 @@ from uuid import UUID
 from airflow_provider_stripe_lite.core.scrub import show
 from airflow_provider_stripe_lite.errors import StripeInputError
 
-__all__ = ["checked_key", "checked_path", "encode", "plain"]
+__all__ = ["checked_key", "checked_path", "encode", "no_time", "plain"]
 
 _PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:%/-]*")
 # Stripe's own spelling of what is nested, such as created[gte], is a name, too.
@@ -103,6 +103,11 @@ def plain(value: object) -> str | None:
     return None
 
 
+def no_time(name: str) -> str:
+    """Return the sentence that refuses what pandas has in place of a missing time."""
+    return f"{name} is a time without a value (NaT): give one, or leave it out."
+
+
 def _pairs(name: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, list | tuple | Mapping) and not value:
         # Without this pair what is empty would not be sent at all.
@@ -137,7 +142,10 @@ def _items(name: str, value: Mapping[Any, Any], good: Any) -> Iterator[tuple[str
 def _scalar(name: str, value: Any) -> str:
     if isinstance(value, date):
         at = value if isinstance(value, datetime) else datetime(*value.timetuple()[:3])  # noqa: DTZ001
-        return str(int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()))
+        try:
+            return str(int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()))
+        except ValueError:
+            raise StripeInputError(no_time(name)) from None
     text = plain(value)
     if text is None:
         raise StripeInputError(

@@ -250,6 +250,9 @@ def is_gone(error: StripeInvalidRequestError) -> bool:
     A request that differs from a good one by its page cursor alone is refused for that cursor, in
     whatever words. If it was not, the request without it meets the same error.
     """
+    if error.code == "parameter_unknown":
+        # A list without page cursors has no other object to go on behind.
+        return False
     return error.type is not None and error.status in (400, 404)
 
 

@@ -146,6 +146,9 @@ class Transport:
                 if status < 200:
                     # The true answer may follow: nobody may take it for that to another request.
                     raise BodyError("that is still to come")
+                if 300 <= status < 400:
+                    # What a redirect says is said without its body, which may be of no use.
+                    return status, answered, b""
                 read = partial(response.raw.read, decode_content=False)
                 return status, answered, unpack(read, answered.get("Content-Encoding"))
         except BodyError as exc:

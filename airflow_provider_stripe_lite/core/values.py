@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import date
 from typing import Any, Literal
 
-from airflow_provider_stripe_lite.core.encoding import plain
+from airflow_provider_stripe_lite.core.encoding import no_time, plain
 from airflow_provider_stripe_lite.core.scrub import show
 from airflow_provider_stripe_lite.errors import StripeInputError
 
@@ -111,8 +111,7 @@ def refuse_missing(name: str, value: object, *, part_of: Literal["", "name", "fi
     elif value == "None" or (part_of and isinstance(value, str) and parts[part_of].search(value)):
         raise StripeInputError(
             f"{name} {'is' if value == 'None' else 'holds'} the text 'None', which a template "
-            "makes of a missing value: give the value, or an empty text, which is left out of "
-            "what is made and unsets what is updated."
+            "makes of a missing value: give the value, or an empty text where it may be left out."
         )
 
 
@@ -184,6 +183,8 @@ def _entry(name: str, key: object, value: object) -> str:
     if value == "":
         return ""
     text = value.isoformat() if isinstance(value, date) else plain(value)
+    if text == "NaT" and isinstance(value, date):
+        raise StripeInputError(no_time(f"{name}[{key}]"))
     return _text(f"{name}[{key}]", METADATA_VALUE, value if text is None else text)
 
 

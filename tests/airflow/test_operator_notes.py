@@ -127,12 +127,36 @@ def test_a_declined_intent_is_there_all_the_same(dag: DAG, stripe: FakeStripe) -
 
 
 @needs_task_state
-def test_an_intent_that_was_there_before_may_be_tried_again(dag: DAG, stripe: FakeStripe) -> None:
-    """The next try is another call, with a key of its own."""
+@pytest.mark.parametrize("path", ["/v1/payment_intents/pi_1/confirm", "/v1/invoices/in_1/pay"])
+def test_an_intent_that_was_there_before_may_be_tried_again(
+    dag: DAG, stripe: FakeStripe, path: str
+) -> None:
+    """The next try is another call, with a key of its own; an invoice has an intent of its own."""
     stripe.fault(method="POST", status=402, body=DECLINED, saved=True, times=2)
-    run = Run(made(dag, path="/v1/payment_intents/pi_1/confirm", parameters=None), NOW).go()
+    run = Run(made(dag, path=path, parameters=None), NOW).go()
     run.clear("act").go()
     assert len(set(idempotency_keys(stripe))) == 2
+    assert not any("was made all the same" in str(error) for error in run.errors)
+
+
+@needs_task_state
+def test_what_has_no_path_of_its_own_is_answered_again_under_its_key(
+    dag: DAG, stripe: FakeStripe
+) -> None:
+    """A 404 without a code speaks of the address; one with a code, of an object that is gone."""
+    answer = {"id": "thing_1", "object": "new_thing"}
+    stripe.fault(method="POST", status=200, body=answer, saved=True)
+    run = Run(made(dag, path="/v1/new_things"), NOW).go()
+    error = {"type": "invalid_request_error", "message": "Unrecognized request URL."}
+    stripe.fault(method="GET", status=404, body={"error": error}, times=1)
+    assert run.clear("act").go().xcom("act") == answer
+    assert len(posts(stripe)) == 2
+    assert len(set(idempotency_keys(stripe))) == 1
+    gone = {"error": error | {"code": "resource_missing"}}
+    stripe.fault(method="GET", status=404, body=gone)
+    assert run.clear("act").go().state("act") == "failed"
+    assert "This task has made /v1/new_things/thing_1 before." in str(run.errors[-1])
+    assert len(posts(stripe)) == 2
 
 
 def test_a_key_that_another_call_has_used_is_not_this_task_s(dag: DAG, stripe: FakeStripe) -> None:

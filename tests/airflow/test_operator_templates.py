@@ -127,6 +127,19 @@ def test_members_of_enums_and_odd_mappings_are_sent_by_value(
     }
 
 
+@pytest.mark.parametrize("name", ["parameters", "metadata"])
+def test_a_missing_value_in_a_text_that_holds_a_mapping_is_refused(
+    dag: DAG, stripe: FakeStripe, name: str
+) -> None:
+    """The whole argument may be one text, which is read as the mapping that it holds."""
+    text: Any = '{"order": "{{ none }}"}'
+    with dag:
+        StripeCreateCustomerOperator(task_id="act", **{name: text})
+    (error,) = Run(dag, NOW).go().errors
+    assert str(error).startswith(f"{name}[order] is the text 'None'")
+    assert stripe.calls == []
+
+
 def test_results_of_mapped_tasks_are_lists(dag: DAG, stripe: FakeStripe) -> None:
     """This is how Airflow collects them."""
     with dag:

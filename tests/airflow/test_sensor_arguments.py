@@ -20,7 +20,10 @@ from airflow_provider_stripe_lite.sensors import (
     StripeNewObjectSensor,
     StripeNewOrderSensor,
 )
-from tests.harness import register
+from airflow_provider_stripe_lite.testing import FakeStripe
+from tests.airflow.streams import new_customers
+from tests.harness import Run, register
+from tests.helpers import NOW
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,24 @@ def test_a_sensor_gives_its_worker_back_unless_told_otherwise() -> None:
     assert StripeNewCustomerSensor(task_id="new").mode == "reschedule"
     assert StripeNewCustomerSensor(task_id="new", mode="poke").mode == "poke"
     assert StripeNewCustomerSensor(task_id="new", mode="poke", deferrable=True).mode == "reschedule"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"cursor_variable": "cursor_{{ none }}"}, "cursor_variable holds"),
+        ({"start_from": "{{ none }}"}, "start_from is"),
+        ({"stripe_account": "{{ none }}"}, "stripe_account is"),
+        ({"fields": ["id", "{{ none }}"]}, "fields[1] is"),
+    ],
+)
+def test_a_template_without_a_value_is_refused(
+    dag: DAG, stripe: FakeStripe, options: dict[str, Any], words: str
+) -> None:
+    """Another cursor would be meant, or another account; nothing is asked."""
+    (error,) = Run(new_customers(dag, **options), NOW).go().errors
+    assert str(error).startswith(f"{words} the text 'None', which a template makes")
+    assert stripe.calls == []
 
 
 # --- How many runs look at the same time

@@ -43,6 +43,22 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         "parameters holds 'expand[0]': give a list without brackets",
     ),
     "an own parameter": ({"parameters": {"limit": 5}, **BOUNDS}, "parameters holds 'limit'"),
+    "a path without a value": (
+        {"path": "/tmp/{{ none }}/x.jsonl", **BOUNDS},
+        "path holds the text 'None'",
+    ),
+    "a bound without a value": (
+        {"created_gte": "{{ none }}", "created_lt": NOW},
+        "created_gte is the text 'None'",
+    ),
+    "a filter without a value": (
+        {"parameters": {"customer": "{{ none }}"}, **BOUNDS},
+        "parameters[customer] is the text 'None'",
+    ),
+    "a filter without a value in a text": (
+        {"parameters": '{"customer": "{{ none }}"}', **BOUNDS},
+        "parameters[customer] is the text 'None'",
+    ),
     "a field": ({"fields": "id", **BOUNDS}, "fields must be"),
 }
 
@@ -92,7 +108,8 @@ WHOLE = dict.fromkeys(Window.__annotations__) | {"feed": "charge"}
 BACKWARDS = {**WHOLE, "created_gte": "2026-02-02T00:00:01Z", "created_lt": "2026-02-02T00:00:00Z"}
 
 
-@pytest.mark.parametrize("window", [None, "", "None", {"feed": "charge"}, BACKWARDS], ids=repr)
+# The name of a test is part of its folder's, where no "None" may stand.
+@pytest.mark.parametrize("window", [None, "", "None", {"feed": "charge"}, BACKWARDS], ids=range(5))
 def test_what_is_no_window(dag: DAG, stripe: FakeStripe, files: Path, window: Any) -> None:
     """A window that another task did not return is not the data interval instead."""
     with dag:
@@ -103,7 +120,8 @@ def test_what_is_no_window(dag: DAG, stripe: FakeStripe, files: Path, window: An
 
         StripeToObjectStorageOperator(task_id="export", path=f"{files}/x.jsonl", window=find())
     run = Run(dag, NOW + len(repr(window)), interval=(NOW - DAY, NOW - 100)).go()
-    assert "window must be what a sensor" in str(run.errors[-1])
+    sentence = "is the text 'None'" if window == "None" else "must be what a sensor"
+    assert f"window {sentence}" in str(run.errors[-1])
     assert list(files.iterdir()) == []
 
 

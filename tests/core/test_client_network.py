@@ -30,6 +30,21 @@ def test_a_date_that_is_none_is_left_out(date: str) -> None:
         assert client_for(url).get("/v1/customers/cus_1").date is None
 
 
+@pytest.mark.parametrize("date", ["Mon, 02 Feb 2026 02:40:00", "Mon Feb  2 02:40:00 2026"])
+def test_a_date_without_a_zone_is_utc_wherever_the_worker_stands(
+    monkeypatch: pytest.MonkeyPatch, date: str
+) -> None:
+    """Read as Tokyo's time, it would be nine hours early."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        with Hostile(replies(answer(b'{"id": "cus_1"}', f"Date: {date}"))) as url:
+            assert client_for(url).get("/v1/customers/cus_1").date == NOW
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_a_slow_answer_is_dated_before_it_looked_at_its_data(
     fake: FakeStripe, client: StripeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,8 @@ import re
 import pytest
 
 from airflow_provider_stripe_lite.core.keys import ApiKey
+from airflow_provider_stripe_lite.errors import StripeError
+from airflow_provider_stripe_lite.testing import FakeStripe
 from tests.helpers import KEY, client_for
 
 
@@ -46,6 +48,28 @@ def test_mode_and_account_are_told_from_the_key() -> None:
     acting = client_for("http://127.0.0.1", api_key=key, stripe_account="acct_1")
     assert (acting.livemode, acting.account) == (False, "acct_1")
     assert key[8:] not in repr(ApiKey(key))
+
+
+@pytest.mark.parametrize(
+    ("key", "masked"),
+    [
+        ("sk_test_0123456789", "sk_test_***"),
+        ("rkcs_live_0123456789", "rk_live_***"),
+        ("sk_4eC39HqLyjWDarjtT1zdp7dc", "***"),
+        ("my-proxy-token", "***"),
+    ],
+)
+@pytest.mark.parametrize("before", ["x_", "key: "])
+def test_a_key_that_an_answer_repeats_is_masked(
+    fake: FakeStripe, key: str, masked: str, before: str
+) -> None:
+    """Wherever it stands: behind a letter, it does not look like a key."""
+    assert ApiKey(key).masked == masked
+    error = {"type": "invalid_request_error", "message": f"bad header {before}{key} sent"}
+    fake.fault(status=400, body={"error": error})
+    with pytest.raises(StripeError) as caught:
+        client_for(fake.url, api_key=ApiKey(key)).get("/v1/balance")
+    assert f"bad header {before}{masked} sent" in str(caught.value)
 
 
 @pytest.mark.parametrize(

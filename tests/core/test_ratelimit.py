@@ -106,6 +106,13 @@ def test_limiters_of_one_store_count_together(make: Make, key: str) -> None:
         second.acquire(key, max_wait=0)
 
 
+def test_another_period_begins_anew(make: Make, key: str) -> None:
+    """A day that was meant to be a minute is not waited for to its end."""
+    longer, shorter = make(), make(period=50)
+    assert [longer.acquire(key) > 0 for _ in range(4)] == [False, False, False, True]
+    assert shorter.acquire(key) == 0
+
+
 def test_a_push_makes_everybody_wait(make: Make, key: str) -> None:
     """The server has asked to slow down: no slot is free before that; a shorter push changes
     nothing.

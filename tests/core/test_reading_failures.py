@@ -13,6 +13,7 @@ from airflow_provider_stripe_lite.core.window import Position
 from airflow_provider_stripe_lite.errors import (
     RateLimitWait,
     StripeInputError,
+    StripeInvalidRequestError,
     StripeNotFoundError,
     StripeRateLimitError,
     StripeServerError,
@@ -118,6 +119,22 @@ def test_an_address_that_is_not_there_is_an_error_of_every_list(
     resource, is_feed = list_named("/v1/chrages")
     with pytest.raises(StripeNotFoundError, match=r"^Unrecognized request URL"):
         list(read_list(client, resource, is_feed=is_feed, first=None, end=None))
+
+
+def test_a_list_without_page_cursors_says_so_at_once(
+    fake: FakeStripe, client: StripeClient
+) -> None:
+    """A search has none: no other object of its first page would be a better one."""
+    page = [{"id": f"cus_{at}", "object": "customer"} for at in range(100)]
+    body = {"object": "search_result", "has_more": True, "data": page}
+    words = {"type": "invalid_request_error", "message": "No.", "code": "parameter_unknown"}
+    fake.fault(path="/v1/customers/search", status=200, body=body, times=1)
+    fake.fault(path="/v1/customers/search", status=400, body={"error": words})
+    resource, is_feed = list_named("/v1/customers/search", {"query": "name:'Jenny'"})
+    with pytest.raises(StripeInvalidRequestError) as caught:
+        list(read_list(client, resource, is_feed=is_feed, first=None, end=None))
+    assert caught.value.code == "parameter_unknown"
+    assert len(fake.calls) == 2
 
 
 # --- Arguments and positions that cannot be

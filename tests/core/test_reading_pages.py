@@ -17,6 +17,9 @@ from tests.core.hostile import Hostile, drip, request
 from tests.core.polls import CUSTOMERS, START, ids, names, positioned, window_of
 from tests.helpers import NOW, Connect, client_for, gets
 
+# Decoded, they would take more memory than a worker may have.
+TOO_MANY = '{"object": "list", "has_more": true, "data": [' + "0," * 1_000_001 + "0]}"
+
 
 def limits(fake: FakeStripe) -> list[str]:
     """Return how large a page each request asked for."""
@@ -55,6 +58,32 @@ def test_a_page_is_halved_until_it_comes(
     fake.calls.clear()
     poll(client, CUSTOMERS, position)
     assert limits(fake)[0] == "100"
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"truncate": "length"}, "the connection broke off (IncompleteRead)"),
+        ({"status": 200, "saved": False, "body": TOO_MANY}, "a body of more than a million values"),
+    ],
+    ids=["not whole", "too many values"],
+)
+def test_a_page_that_does_not_come_whole_or_holds_too_much_is_halved(
+    fake: FakeStripe,
+    client: StripeClient,
+    caplog: pytest.LogCaptureFixture,
+    fault: dict[str, Any],
+    words: str,
+) -> None:
+    """A smaller one may pass whatever cuts the large ones off, and the line says what it was."""
+    position = positioned(fake, client)
+    made = fake.add_many("customer", 30, created=NOW - 500, spread=30)
+    fake.fault(limit_over=20, times=None, **fault)
+    assert ids(poll(client, CUSTOMERS, position)) == made
+    assert limits(fake)[:8] == ["100"] * 5 + ["50", "25", "12"]
+    assert set(limits(fake)[8:]) == {"12"}
+    [line] = caplog.messages
+    assert words in line
 
 
 @pytest.mark.parametrize("kind", ["a window", "a range", "a list", "the beginning"])
