@@ -111,7 +111,7 @@ class Pages:
             deleted meanwhile.
         :param asked: the filters.
         :param known: ids that come again behind another object than the first one.
-        :raises StripeInvalidRequestError: none of these objects is known any more.
+        :raises StripeInvalidRequestError: none of these objects is known any more; it is retryable.
         """
         page: Page | None = None
         error: StripeError = self.bad("says that there is more behind a page without objects")
@@ -129,6 +129,8 @@ class Pages:
             if page.items and item is behind[0]:
                 raise self.bad("gave no older page when asked for one, so it has no end")
         if page is None:
+            # They were deleted between two calls; a read that begins anew meets others.
+            error.retryable = True
             raise error
         return page._replace(items=[], more=False)
 

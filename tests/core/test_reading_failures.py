@@ -18,7 +18,7 @@ from airflow_provider_stripe_lite.errors import (
     StripeRateLimitError,
     StripeServerError,
 )
-from airflow_provider_stripe_lite.testing import FakeStripe
+from airflow_provider_stripe_lite.testing import FakeStripe, Request
 from tests.core.polls import CUSTOMERS, DAY, START, ids, positioned
 from tests.helpers import NOW, Connect, FakeLimiter
 
@@ -135,6 +135,25 @@ def test_a_list_without_page_cursors_says_so_at_once(
         list(read_list(client, resource, is_feed=is_feed, first=None, end=None))
     assert caught.value.code == "parameter_unknown"
     assert len(fake.calls) == 2
+
+
+def test_a_read_whose_objects_are_all_deleted_meanwhile_may_be_tried_again(
+    fake: FakeStripe, client: StripeClient
+) -> None:
+    """Begun anew, it finds what is there now."""
+    first = fake.add("customer", created=NOW - 400_000)
+    made = fake.add_many("customer", 150, created=NOW - 9_000, spread=500)
+
+    def delete(request: Request) -> None:
+        if ("starting_after", first) in request.query and first in fake.ids("customer"):
+            fake.delete(first, kind="customer")
+
+    fake.fault(hook=delete, every=1)
+    start, customers = Position(NOW - 500_000), feed_named("customer")
+    with pytest.raises(StripeInvalidRequestError) as caught:
+        poll(client, customers, start)
+    assert caught.value.retryable
+    assert [item["id"] for item in poll(client, customers, start).items] == made
 
 
 # --- Arguments and positions that cannot be
