@@ -29,8 +29,14 @@ def ask_supervisor(message: Any) -> Any:
 def is_no_connection(conn_id: str) -> bool:
     """Tell whether there is no such connection, as surely as Airflow can say it.
 
-    "Not found" is also its answer where a secrets backend or its API server has failed.
+    "Not found" is also its answer where a secrets backend, its API server or that one's database
+    has failed: so another question has to be answered behind it.
     """
+    from airflow.sdk.execution_time import task_runner
+
+    if not hasattr(task_runner, "SUPERVISOR_COMMS"):
+        # Nobody is asked outside of tasks.
+        return True
     backends = (("secrets", "backend"), ("workers", "secrets_backend"))
     if any(conf.get(section, name, fallback=None) for section, name in backends):
         return False
@@ -38,10 +44,12 @@ def is_no_connection(conn_id: str) -> bool:
         answer = ask_supervisor(comms.GetConnection(conn_id=conn_id))
     except AirflowRuntimeError as exc:
         answer = exc.error
-    except AttributeError:
-        # Nobody is asked outside of tasks.
-        return True
-    return getattr(answer, "error", None) == ErrorType.CONNECTION_NOT_FOUND
+    if getattr(answer, "error", None) != ErrorType.CONNECTION_NOT_FOUND:
+        return False
+    try:
+        return not is_listed(f"{MARKER}.none")
+    except AirflowRuntimeError:
+        return False
 
 
 if TYPE_CHECKING or _AIRFLOW >= (3, 2):

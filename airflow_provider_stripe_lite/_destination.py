@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -40,6 +41,8 @@ _OF_ALL_TASKS = {"dag", "dag_id", "dag_run", "run_id", "task_id", "try_number"}
 _PART_BYTES = 5 * 2**20
 # The name of a part is 39 bytes longer than the file's, and most systems allow 255.
 _NAME_BYTES = 255 - 39
+# What may be mended by another path alone.
+_NO_FILE = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def destination(path: object, conn_id: str | None) -> ObjectStoragePath:
@@ -84,7 +87,7 @@ def destination(path: object, conn_id: str | None) -> ObjectStoragePath:
             f"path has the scheme {url.scheme!r}, which this Airflow does not know ({exc}): "
             f"install {package}."
         ) from exc
-    return ObjectStoragePath(_led_to(found.path)) if _is_local(found) else found
+    return ObjectStoragePath(_target(found.path)) if _is_local(found) else found
 
 
 def refuse_shared(task: BaseOperator, context: Context) -> None:
@@ -151,15 +154,19 @@ def _is_local(path: ObjectStoragePath) -> bool:
     return path.protocol in ("", "file", "local")
 
 
-def _led_to(path: str) -> str:
+def _target(path: str) -> str:
     """Return where a symbolic link leads, unless what is there is no file, such as a device."""
     try:
         leads = stat.S_ISREG(Path(path).stat().st_mode)
     except FileNotFoundError:
         leads = True
-    except PermissionError:
-        # Linux does not follow the link of another user in a folder that is open to all.
-        leads = False
+    except OSError as exc:
+        if exc.errno not in _NO_FILE:
+            raise
+        raise StripeInputError(
+            f"path cannot be written to, as it cannot be looked at ({exc.strerror}), got "
+            f"{show(path, 200)}: name another file."
+        ) from exc
     return os.path.realpath(path) if leads else path
 
 

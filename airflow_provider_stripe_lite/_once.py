@@ -136,7 +136,8 @@ class _Note:
         try:
             return self._client.send(call_of("GET", made, expand))
         except StripeNotFoundError as exc:
-            if exc.status == 404 and exc.code != "resource_missing":
+            same = self._held["sent"] == self._sent
+            if same and exc.status == 404 and exc.code != "resource_missing":
                 # Stripe has no path to read it, and repeats its answer.
                 return self._post()
             raise exc.with_hint(f"This task has made {made} before. {_ANOTHER}") from exc
@@ -197,8 +198,9 @@ class _Note:
         What acts on an object, such as ``/v1/invoices/in_1/pay``, tries an intent that was there.
         """
         made = isinstance(error, StripeError) and error.intent is not None
-        acts_on_list = self._call.path.count("/") == 2
-        return made and acts_on_list
+        # The path of a list, which makes objects, is /v1/ and a name.
+        makes_an_object = self._call.path.count("/") == 2
+        return made and makes_an_object
 
     def _is_settled(self, error: Exception, unknown: int) -> bool:
         """Tell whether nothing can have been made, so that the next try is the first one.

@@ -77,8 +77,7 @@ class StripeOperator(RetriedOperator, BaseOperator):
     seen: Seen | None = None
 
     if TYPE_CHECKING:
-        # A reference to a value passes for the value, so that a type checker accepts it where a
-        # user gives one to a task or an operator that asks for a str or a Window.
+        # To a type checker, a reference passes for the value, be that a str or a Window.
         @property
         def output(self) -> Any:
             """Return a reference to what this task will return."""
@@ -213,7 +212,7 @@ class StripeActionOperator(StripeCallOperator):
 
 def refuse_none(task: Any) -> None:
     """Refuse a rendered argument, or one in a list or a mapping, whose value was missing."""
-    # What a window must be says more.
+    # `own` refuses a window in a sentence that says more.
     for name in (name for name in task.template_fields if name != "window"):
         value = getattr(task, name)
         value = collection(value) if name in task.template_fields_renderers else value

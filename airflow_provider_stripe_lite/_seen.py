@@ -59,11 +59,12 @@ def tells_failure(method: Callable[[Any, Any], _T]) -> Callable[[Any, Any], _T]:
         try:
             return method(task, context)
         except StripeInputError as exc:
-            # Its sentence names the argument, or the connection.
+            # In poke mode there may be an earlier request, which has succeeded.
+            task.seen = None
+            # The sentence names the argument, or the connection.
             task.log.error("%s", exc)
             raise
         except StripeError as exc:
-            # In poke mode there may be an earlier request, which has succeeded.
             task.seen, task.request_log_url = None, exc.request_log_url
             task.log.error("Connection %s: %s", task.stripe_conn_id, exc)
             raise

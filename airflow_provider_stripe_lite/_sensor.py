@@ -95,8 +95,7 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
     operator_extra_links = (StripeDashboardLink(), StripeRequestLogLink())
 
     if TYPE_CHECKING:
-        # A reference to a value passes for the value, so that a type checker accepts it where a
-        # user gives one to a task or an operator that asks for a str or a Window.
+        # To a type checker, a reference passes for the value, be that a str or a Window.
         @property
         def output(self) -> Any:
             """Return a reference to what this task will return."""
@@ -157,7 +156,7 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Poll again: the trigger only wakes, rows and errors come from here."""
-        # Airflow would take another way to come back for an error of this one.
+        # With soft_fail, Airflow skips what is back from the triggerer and asks to be rescheduled.
         self.deferrable = True
         # Without a deadline the call limit has had no place for the first look.
         if (deadline := (event or {}).get("deadline")) is None:
@@ -202,13 +201,15 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
         self._report(context, client, outcome, len(result or ()))
         return window is not None and PokeReturnValue(True, result)
 
-    def _get_next_poke_interval(self, started_at: Any, run_duration: Any, poke_count: int) -> float:
+    def _get_next_poke_interval(self, started_at: Any, run_duration: Any, poke_count: int) -> Any:
         """Back off from `poke_interval` on, below which Airflow begins; a deferred sensor, too."""
         if self.deferrable and (began := self._began):
             # Airflow knows no earlier start of it than that of this process.
-            started_at, run_duration = began, lambda: self.timeout - self._left(began)
-        interval = super()._get_next_poke_interval(started_at, run_duration, poke_count)
-        return max(self.poke_interval, interval)
+            started_at = round(began.timestamp() / 10)
+            run_duration = lambda: self.timeout - self._left(began)  # noqa: E731
+        backoff = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        most = self.max_wait.total_seconds() if self.max_wait else math.inf
+        return max(backoff, min(self.poke_interval, most, self.timeout - run_duration()))
 
     def _hurry(self, client: StripeClient) -> None:
         """Give a look no longer than what is left of the sensor's time, the first one excepted."""
@@ -228,8 +229,8 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
         if self.start_from == "now":
             of_event = since_of_events(context, **{name: getattr(self, name) for name in STREAM})
         # A backfill run has a date of long ago, and nobody asks for what was new then.
-        late, now = run.run_type == "backfill", datetime.fromtimestamp(clock.now(), UTC)
-        first = first_second(self.start_from, now if late else run.run_after)
+        now = datetime.fromtimestamp(clock.now(), UTC) if run.run_type == "backfill" else None
+        first = first_second(self.start_from, now or run.run_after)
         first = first if of_event is None else of_event
         reading.refuse_forgotten(
             "start_from", feed_list(self.feed, self.types), first, int(clock.now())

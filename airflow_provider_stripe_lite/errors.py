@@ -119,14 +119,14 @@ class StripeConnectionError(StripeError):
     """There was no usable answer.
 
     :ivar timed_out: whether the call's `timeout` ran out before the answer was complete.
-    :ivar cut_off: whether an answer began, and did not come as a whole, or was too large.
+    :ivar incomplete: whether an answer began, and was not received, or not accepted, as a whole.
     """
 
     def __init__(
-        self, message: str, *, timed_out: bool = False, cut_off: bool = False, **fields: Any
+        self, message: str, *, timed_out: bool = False, incomplete: bool = False, **fields: Any
     ) -> None:
         super().__init__(message, **fields)
-        self.timed_out, self.cut_off = timed_out, cut_off
+        self.timed_out, self.incomplete = timed_out, incomplete
 
 
 class StripeInvalidRequestError(StripeError):

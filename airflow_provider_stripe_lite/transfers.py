@@ -157,8 +157,10 @@ class StripeToObjectStorageOperator(StripeOperator):
         client = StripeHook(self.stripe_conn_id, stripe_account=self.stripe_account).get_conn()
         mapped = context["ti"].map_index not in (None, -1)
         of_window = self._of_window or (self._of_window_if_mapped and mapped)
-        job = self._windowed(client) if of_window else self._ranged(client, context)
+        # Without an interval, a path that is made of it has none of its parts either.
+        times = None if of_window else self._bounds(context)
         refuse_missing("path", self.path, part_of="file")
+        job = self._ranged(client, *times) if times else self._windowed(client)
         expanded = "expand" in dict(job.resource.always)
         row = projection(job.resource.object, self.fields, expanded=expanded)
         self.seen = Seen(client, None, window=job.window)
@@ -186,9 +188,8 @@ class StripeToObjectStorageOperator(StripeOperator):
         window = own(self.window, self.stripe_conn_id, client, self.feed)
         return _Job(feed_named(window["feed"]), window, read(client, window))
 
-    def _ranged(self, client: StripeClient, context: Context) -> _Job:
+    def _ranged(self, client: StripeClient, first: int, end: int) -> _Job:
         resource, _ = list_named(self.feed, self.parameters)
-        first, end = self._bounds(context)
         self._wait(end + self.min_age - clock.now())
         source = Source(resource.object, self.stripe_conn_id, client.account, client.livemode)
         window = stretch(source, Position(first), Position(end), None)

@@ -64,8 +64,8 @@ class _Lookout:
             )
         except Exception as exc:  # noqa: BLE001
             self._failures += 1
-            # Airflow's own answer may fail for a moment, as while its API server starts again, and
-            # be that the connection is not found.
+            # Airflow's own answer may fail for a moment, as while its API server starts again, or
+            # say that there is no such connection.
             stays = isinstance(exc, StripeInputError) or (
                 isinstance(exc, StripeError) and not exc.retryable
             )

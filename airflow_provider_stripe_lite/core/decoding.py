@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-__all__ = ["MAX_BYTES", "BodyError", "TooLargeError", "decode", "unpack"]
+__all__ = ["MAX_BYTES", "BodyError", "IncompleteError", "decode", "unpack"]
 
 MAX_BYTES = 64 * 1024 * 1024
 _CHUNK = 1_048_576
@@ -31,8 +31,8 @@ class BodyError(ValueError):
     """The body of an answer is of no use; the text says what it is, and follows "a body"."""
 
 
-class TooLargeError(BodyError):
-    """It did not come whole, or holds too much; that of a smaller answer may be of use."""
+class IncompleteError(BodyError):
+    """It was not received, or not accepted, whole; that of a smaller answer may be of use."""
 
 
 def unpack(read: Callable[[int], bytes], encoding: str | None) -> bytes:
@@ -54,9 +54,9 @@ def unpack(read: Callable[[int], bytes], encoding: str | None) -> bytes:
         pieces.append(piece)
         room -= len(piece)
         if room < 0:
-            raise TooLargeError("of more than 64 MB")
+            raise IncompleteError("of more than 64 MB")
     if unpacker and not unpacker.eof:
-        raise TooLargeError("that ends too early")
+        raise IncompleteError("that ends too early")
     return b"".join(pieces)
 
 
@@ -70,7 +70,7 @@ def decode(body: bytes) -> Any:
         than a million values.
     """
     if body.count(b",") > _MOST_VALUES:
-        raise TooLargeError("of more than a million values")
+        raise IncompleteError("of more than a million values")
     # The search for one byte costs nothing, and most answers hold no backslash.
     if b"\\" in body and _SUSPECT.search(body):
         body = _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)

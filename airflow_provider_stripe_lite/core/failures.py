@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterator
 from http.client import HTTPException
 
-from airflow_provider_stripe_lite.core.decoding import BodyError, TooLargeError
+from airflow_provider_stripe_lite.core.decoding import BodyError, IncompleteError
 from airflow_provider_stripe_lite.core.session import CA_VARIABLES, Deadline
 from airflow_provider_stripe_lite.errors import StripeConnectionError
 
@@ -16,7 +16,7 @@ __all__ = ["failure", "unusable"]
 
 
 def failure(
-    exc: Exception, url: str, deadline: Deadline, *, cut_off: bool
+    exc: Exception, url: str, deadline: Deadline, *, incomplete: bool
 ) -> StripeConnectionError:
     """Return the error for what `requests`, `urllib3` or the system has raised.
 
@@ -25,7 +25,7 @@ def failure(
 
     :param url: the base URL, which the sentence names.
     :param deadline: of the call.
-    :param cut_off: whether the answer had begun.
+    :param incomplete: whether the answer had begun.
     """
     causes = list(_causes(exc))
     final = _final(exc, causes)
@@ -41,7 +41,7 @@ def failure(
         f"No answer from {url}: {why}.",
         retryable=not final,
         timed_out=timed_out,
-        cut_off=cut_off,
+        incomplete=incomplete,
     )
 
 
@@ -59,7 +59,7 @@ def unusable(
         status=status,
         request_id=request_id,
         retryable=True,
-        cut_off=isinstance(what, TooLargeError),
+        incomplete=isinstance(what, IncompleteError),
     )
 
 

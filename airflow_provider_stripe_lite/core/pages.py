@@ -269,7 +269,7 @@ def _have_ids(data: list[Any]) -> bool:
 def _is_too_much(error: StripeError) -> bool:
     """Tell whether a smaller page may succeed: Stripe failed, took too long, or broke off."""
     if isinstance(error, StripeConnectionError):
-        return error.timed_out or error.cut_off
+        return error.timed_out or error.incomplete
     return isinstance(error, StripeServerError)
 
 

@@ -142,7 +142,7 @@ class Limiter:
     def _change(self, key: str, step: Callable[[Record, float], _T]) -> _T:
         """Change the record of a key, and wait for a store that is away."""
         spent, delay = 0.0, 0.001
-        # With another number of slots, each would have another turn.
+        # With another number of slots, or another period, each would have another turn.
         name = f"{key}-{self.calls}-{self.period:g}"
         while True:
             began = time.monotonic()

@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.answers import from_response
-from airflow_provider_stripe_lite.core.decoding import BodyError, TooLargeError, decode, unpack
+from airflow_provider_stripe_lite.core.decoding import BodyError, IncompleteError, decode, unpack
 from airflow_provider_stripe_lite.core.failures import failure, unusable
 from airflow_provider_stripe_lite.core.keys import ApiKey
 from airflow_provider_stripe_lite.core.session import Deadline, bounded_session
@@ -94,9 +94,9 @@ class Transport:
         unusable_body = partial(unusable, self._base_url, status=status, request_id=request_id)
         try:
             body = decode(content)
-        except TooLargeError as exc:
-            raise unusable_body(exc) from None
-        except BodyError:
+        except BodyError as exc:
+            if isinstance(exc, IncompleteError) and 200 <= status < 300:
+                raise unusable_body(exc) from None
             body = None
         is_object = isinstance(body, dict)
         # Some objects of Stripe have a field `error`, but an error has no field `object`.
@@ -156,7 +156,7 @@ class Transport:
                 self._base_url, exc, status=status, request_id=answered.get("Request-Id")
             )
         except (HTTPError, HTTPException, OSError, ValueError) as exc:
-            error = failure(exc, self._base_url, deadline, cut_off=status > 0)
+            error = failure(exc, self._base_url, deadline, incomplete=status > 0)
         # The error is raised outside `except` on purpose: as its context, the exception of
         # requests would carry the prepared request and with it the API key.
         raise error

@@ -31,7 +31,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _CONTROL_OR_LINE_END = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _NONE = re.compile(r"(?<![A-Za-z0-9])None(?![A-Za-z0-9])")
 # A folder's name may have the text between underscores.
-_NONE_IN_FILE = re.compile(r"(?<!\w)None(?!\w)")
+_NONE_IN_FILE = re.compile(rf"(?<!\w)None(?!\w)|{_NONE.pattern}[^/]*$")
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowTaskTimeout, ErrorType
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
 from airflow.sdk.execution_time.supervisor import InProcessSupervisorComms
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_stripe_lite._compat import exceptions
+from airflow_provider_stripe_lite import _compat
 from airflow_provider_stripe_lite._runs import Runs
 from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.operators import StripeApiOperator
@@ -73,6 +73,22 @@ def test_a_connection_that_is_away_for_a_moment_is_looked_up_again(
     assert "Airflow does not find the connection stripe_default now" in str(run.errors[0])
 
 
+def test_a_connection_is_missing_only_where_airflow_s_database_answers(
+    dag: DAG, stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it does not, the API server says "not found", too."""
+    monkeypatch.delenv(CONNECTION)
+
+    def fails(_: str) -> bool:
+        away = ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 500})
+        raise AirflowRuntimeError(away)
+
+    monkeypatch.setattr(_compat, "is_listed", fails)
+    api_operator(dag)
+    run = Run(dag, NOW).go()
+    assert [type(error).__name__ for error in run.errors] == ["StripeError"] * 2
+
+
 def test_behind_a_secrets_backend_no_connection_is_surely_missing(
     dag: DAG, stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,7 +108,7 @@ def test_a_trigger_looks_again_for_a_connection_that_is_not_found(
     """It wakes no worker, which would meet the same moment."""
     stripe.add("customer", created=NOW)
     clock.now = NOW + 100
-    answers: list[Exception] = [exceptions.AirflowNotFoundException("not found")] * 2
+    answers: list[Exception] = [_compat.exceptions.AirflowNotFoundException("not found")] * 2
     get = StripeHook.aget_connection
 
     async def fails_twice(conn_id: str) -> Any:
@@ -115,7 +131,7 @@ def test_a_poll_that_is_killed_is_red_with_soft_fail(
     """Skipped, it would look as if nothing were new, and the next one would be killed, too."""
 
     def killed(_: float) -> None:
-        raise AirflowTaskTimeout
+        raise _compat.exceptions.AirflowTaskTimeout
 
     monkeypatch.setattr(Runs, "sleep", staticmethod(killed))
     run = Run(new_customers(dag, soft_fail=True), NOW).go()
@@ -156,6 +172,15 @@ def test_backing_off_begins_with_the_poke_interval(deferrable: bool) -> None:
     assert waits._get_next_poke_interval(first, lambda: gone, 1) > 9_000
     waits._began = now
     assert waits._get_next_poke_interval(now, lambda: 0.0, 1) == 120
+
+
+def test_backing_off_ends_with_the_sensor_s_time_and_with_max_wait() -> None:
+    """As Airflow has it."""
+    given = {"exponential_backoff": True, "timeout": 1_000}
+    waits, now = StripeNewCustomerSensor(task_id="new", **given), datetime.now(UTC)
+    assert waits._get_next_poke_interval(now, lambda: 950.0, 1) == 50
+    waits.max_wait = timedelta(seconds=30)
+    assert waits._get_next_poke_interval(now, lambda: 0.0, 1) == 30
 
 
 def test_a_deferred_sensor_goes_on_when_it_is_not_deferrable_any_more(

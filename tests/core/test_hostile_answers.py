@@ -80,7 +80,7 @@ def test_a_body_that_unpacks_without_end_is_an_error(
         error = refusal(url, tries=1, timeout=5.0)
     assert f"answered {status} with a body of more than 64 MB" in str(error)
     assert (type(error), error.status) == (StripeConnectionError, status)
-    assert (error.retryable, error.cut_off) == (True, True)
+    assert (error.retryable, error.incomplete) == (True, True)
 
 
 @pytest.mark.usefixtures("bounded")
@@ -140,7 +140,7 @@ def test_an_answer_that_cannot_be_unpacked_is_an_error(
         error = refusal(url, tries=1)
     assert words in str(error)
     assert error.retryable
-    assert error.cut_off is (words == "that ends too early")
+    assert error.incomplete is (words == "that ends too early")
 
 
 # --- Shapes
