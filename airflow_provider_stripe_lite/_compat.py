@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskInstanceState, Variable
+from airflow.sdk.definitions.param import DagParam as DagParam
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time import comms as comms
 

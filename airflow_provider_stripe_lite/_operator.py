@@ -72,8 +72,8 @@ class StripeOperator(RetriedOperator, BaseOperator):
         "parameters": "json",
     }
     operator_extra_links = (StripeDashboardLink(), StripeRequestLogLink())
-    # A part that is missing of one of these would name another object, or call.
-    naming: ClassVar[tuple[str, ...]] = ("path", "idempotency_key")
+    # These arguments are refused elsewhere, in a sentence that says more.
+    refused_elsewhere: ClassVar[tuple[str, ...]] = ()
     seen: Seen | None = None
 
     if TYPE_CHECKING:
@@ -212,11 +212,11 @@ class StripeActionOperator(StripeCallOperator):
 
 def refuse_none(task: Any) -> None:
     """Refuse a rendered argument, or one in a list or a mapping, whose value was missing."""
-    # `own` refuses a window in a sentence that says more.
-    for name in (name for name in task.template_fields if name != "window"):
+    for name in task.template_fields:
         value = getattr(task, name)
-        value = collection(value) if name in task.template_fields_renderers else value
-        refuse_missing(name, value, part_of="name" if name in task.naming else "")
+        if name not in task.refused_elsewhere:
+            is_json = name in task.template_fields_renderers
+            refuse_missing(name, collection(value) if is_json else value)
 
 
 def refuse_email(kwargs: Mapping[str, Any]) -> None:

@@ -82,7 +82,7 @@ class StripeFeedSensor(RetriedOperator, BaseSensorOperator):
 
     feed: FeedName
     types: list[str] | None = None
-    naming = ("cursor_variable",)
+    refused_elsewhere = ("start_from",)
     _began: datetime | None = None
     _ledger: Ledger | None = None
     _since: int | None = None

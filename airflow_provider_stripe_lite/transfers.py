@@ -105,7 +105,7 @@ class StripeToObjectStorageOperator(StripeOperator):
         *StripeOperator.template_fields,
         *("path", "created_gte", "created_lt", "window", "parameters", "dest_conn_id"),
     )
-    naming = ()
+    refused_elsewhere = ("path", "window")
     template_fields_renderers = {  # noqa: RUF012
         **StripeOperator.template_fields_renderers,
         "window": "json",
@@ -159,7 +159,7 @@ class StripeToObjectStorageOperator(StripeOperator):
         of_window = self._of_window or (self._of_window_if_mapped and mapped)
         # Without an interval, a path that is made of it has none of its parts either.
         times = None if of_window else self._bounds(context)
-        refuse_missing("path", self.path, part_of="file")
+        refuse_missing("path", self.path, of_file=True)
         job = self._ranged(client, *times) if times else self._windowed(client)
         expanded = "expand" in dict(job.resource.always)
         row = projection(job.resource.object, self.fields, expanded=expanded)

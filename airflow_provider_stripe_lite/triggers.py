@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 from airflow_provider_stripe_lite._asset_event import payload
+from airflow_provider_stripe_lite._compat import exceptions
 from airflow_provider_stripe_lite._threads import call_stripe
 from airflow_provider_stripe_lite.core import clock
 from airflow_provider_stripe_lite.core.lists import feed_list
@@ -64,9 +65,8 @@ class _Lookout:
             )
         except Exception as exc:  # noqa: BLE001
             self._failures += 1
-            # Airflow's own answer may fail for a moment, as while its API server starts again, or
-            # say that there is no such connection.
-            stays = isinstance(exc, StripeInputError) or (
+            # Airflow's own answer may fail for a moment, as while its API server starts again.
+            stays = isinstance(exc, StripeInputError | exceptions.AirflowNotFoundException) or (
                 isinstance(exc, StripeError) and not exc.retryable
             )
             if stays or self._failures >= _MAX_CONSECUTIVE_FAILURES:

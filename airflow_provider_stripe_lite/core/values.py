@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 from airflow_provider_stripe_lite.core.encoding import no_time, plain
 from airflow_provider_stripe_lite.core.scrub import show
@@ -29,6 +29,8 @@ _METADATA_KEY, METADATA_VALUE = 40, 500
 # Tab and line ends are text, other control characters and lone surrogates are not.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _CONTROL_OR_LINE_END = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+# Other objects, calls or cursors would be meant.
+_NAMING = ("path", "idempotency_key", "cursor_variable")
 _NONE = re.compile(r"(?<![A-Za-z0-9])None(?![A-Za-z0-9])")
 # A folder's name may have the text between underscores.
 _NONE_IN_FILE = re.compile(rf"(?<!\w)None(?!\w)|{_NONE.pattern}[^/]*$")
@@ -93,22 +95,21 @@ def collection(value: object) -> object:
     return value
 
 
-def refuse_missing(name: str, value: object, *, part_of: Literal["", "name", "file"] = "") -> None:
+def refuse_missing(name: str, value: object, *, of_file: bool = False) -> None:
     """Refuse the text that a template makes of a value that is not there.
 
     :param name: of the argument.
-    :param part_of: what a text stands for of which no part may be missing, as another object, call
-        or file would be meant.
+    :param of_file: whether this is the path of a file.
     :raises StripeInputError: somewhere in the value stands the text "None".
     """
-    parts = {"name": _NONE, "file": _NONE_IN_FILE}
+    part = _NONE_IN_FILE if of_file else _NONE
     if isinstance(value, Mapping):
         for key, held in value.items():
             refuse_missing(f"{name}[{key}]", held)
     elif isinstance(value, list | tuple):
         for index, held in enumerate(value):
             refuse_missing(f"{name}[{index}]", held)
-    elif value == "None" or (part_of and isinstance(value, str) and parts[part_of].search(value)):
+    elif value == "None" or (name in _NAMING and isinstance(value, str) and part.search(value)):
         raise StripeInputError(
             f"{name} {'is' if value == 'None' else 'holds'} the text 'None', which a template "
             "makes of a missing value: give the value, or an empty text where it may be left out."

@@ -90,7 +90,6 @@ def test_a_sensor_gives_its_worker_back_unless_told_otherwise() -> None:
     ("options", "words"),
     [
         ({"cursor_variable": "cursor_{{ none }}"}, "cursor_variable holds"),
-        ({"start_from": "{{ none }}"}, "start_from is"),
         ({"stripe_account": "{{ none }}"}, "stripe_account is"),
         ({"fields": ["id", "{{ none }}"]}, "fields[1] is"),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,13 +16,11 @@ from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_stripe_lite import _compat
 from airflow_provider_stripe_lite._runs import Runs
-from airflow_provider_stripe_lite.hooks import StripeHook
 from airflow_provider_stripe_lite.operators import StripeApiOperator
 from airflow_provider_stripe_lite.sensors import StripeNewCustomerSensor
 from airflow_provider_stripe_lite.testing import FakeStripe
 from airflow_provider_stripe_lite.triggers import StripeSensorTrigger
 from tests.airflow.streams import new_customers, stream
-from tests.airflow.triggering import ALARM
 from tests.harness import ONCE, Run, ids, variable
 from tests.helpers import NOW, Clock
 
@@ -100,29 +97,6 @@ def test_behind_a_secrets_backend_no_connection_is_surely_missing(
     api_operator(dag)
     run = Run(dag, NOW).go()
     assert [type(error).__name__ for error in run.errors] == ["StripeError"] * 2
-
-
-def test_a_trigger_looks_again_for_a_connection_that_is_not_found(
-    stripe: FakeStripe, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It wakes no worker, which would meet the same moment."""
-    stripe.add("customer", created=NOW)
-    clock.now = NOW + 100
-    answers: list[Exception] = [_compat.exceptions.AirflowNotFoundException("not found")] * 2
-    get = StripeHook.aget_connection
-
-    async def fails_twice(conn_id: str) -> Any:
-        if answers:
-            raise answers.pop()
-        return await get(conn_id)
-
-    monkeypatch.setattr(StripeHook, "aget_connection", fails_twice)
-
-    async def woken() -> TriggerEvent:
-        return await anext(StripeSensorTrigger(**ALARM).run())
-
-    asyncio.run(asyncio.wait_for(woken(), 60))
-    assert answers == []
 
 
 def test_a_poll_that_is_killed_is_red_with_soft_fail(
