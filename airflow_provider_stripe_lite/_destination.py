@@ -121,10 +121,12 @@ def _written_once(written: Any, context: Context) -> object:
     """Return the path that is written for all tasks of a mapping, None where each has its own."""
     from airflow.sdk import XComArg
 
+    from airflow_provider_stripe_lite._compat import DagParam
+
     if not written.is_mapped:
         group, path = written.get_closest_mapped_task_group(), written.path
         # An argument of the mapped group is none of these, and each index has its own.
-        shared = isinstance(path, str) or (
+        shared = isinstance(path, str | DagParam) or (
             isinstance(path, XComArg)
             and not any(
                 task.get_closest_mapped_task_group() is group for task, _ in path.iter_references()
