@@ -164,11 +164,6 @@ class AirflowStack(AirflowApi):
         """Run an ``airflow`` command with this configuration; raise an error if it fails."""
         self._home.command(*words)
 
-    def reparse(self) -> None:
-        """Have the DAG files read at once: behind an unpausing, that starts their watchers."""
-        for path in self.dags_folder.glob("*.py"):
-            path.touch()
-
     def log_of(self, component: str) -> str:
         """Return the output of a component so far."""
         return (self.home / f"{component}.log").read_text(errors="replace")

@@ -43,8 +43,6 @@ SETTINGS = {
     "AIRFLOW__CORE__PARALLELISM": "48",
     # Not each of the DAG files speaks of Airflow.
     "AIRFLOW__CORE__DAG_DISCOVERY_SAFE_MODE": "False",
-    # A file that has changed is read at once; the others would take a quarter of the machine.
-    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
 }
 
 

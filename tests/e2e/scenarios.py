@@ -220,7 +220,6 @@ def started(streams: list[Stream]) -> list[Stream]:
     """Unpause the DAGs and wait until each has its cursors: from then on all objects count."""
     for stream in streams:
         stream.airflow.unpause(stream.name)
-    streams[0].airflow.reparse()
     for stream in streams:
         number = len(stream.accounts)
         wait_for(

@@ -48,7 +48,6 @@ def a_dag_that_was_paused_at_first(airflow: AirflowStack, stream: Callable[..., 
     first.wait_for_looks(2)
     started([alone])
     airflow.unpause(second.name)
-    airflow.reparse()
     new = [each.create(3) for each in (alone, first)]
     for each, expected in zip((alone, second), new, strict=True):
         each.wait_for_all(expected=expected)
@@ -108,7 +107,6 @@ def a_wrong_key_from_the_start(airflow: AirflowStack, stream: Callable[..., Stre
     """A wrong key from the start is one red run; mended, the bell goes on by itself."""
     wrong = stream("wrong_first")
     airflow.unpause(wrong.name)
-    airflow.reparse()
     meet_wrong_key(wrong)
 
 

@@ -82,7 +82,6 @@ def reorder(airflow: AirflowStack) -> None:
     while (order := json.dumps(random.sample(ACCOUNTS, len(ACCOUNTS)))) == before:
         pass
     path.write_text(order)
-    airflow.reparse()
 
 
 @contextmanager
