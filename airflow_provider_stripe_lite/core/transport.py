@@ -18,6 +18,7 @@ from airflow_provider_stripe_lite.core.decoding import BodyError, IncompleteErro
 from airflow_provider_stripe_lite.core.failures import failure, unusable
 from airflow_provider_stripe_lite.core.keys import ApiKey
 from airflow_provider_stripe_lite.core.session import Deadline, bounded_session
+from airflow_provider_stripe_lite.errors import StripeConnectionError
 
 __all__ = ["Response", "Transport"]
 
@@ -90,24 +91,22 @@ class Transport:
         if not 200 <= status < 300 or b'"error"' in content:
             # Whatever answers may repeat the key.
             content = content.replace(self._key.value.encode(), self._key.masked.encode())
-        request_id = answered.get("Request-Id")
-        unusable_body = partial(unusable, self._base_url, status=status, request_id=request_id)
         try:
             body = decode(content)
         except BodyError as exc:
             if isinstance(exc, IncompleteError) and 200 <= status < 300:
-                raise unusable_body(exc) from None
+                raise self._unusable(exc, status, answered) from None
             body = None
         is_object = isinstance(body, dict)
         # Some objects of Stripe have a field `error`, but an error has no field `object`.
         if not 200 <= status < 300 or (is_object and "error" in body and "object" not in body):
             raise from_response(status, answered, body, reads=method == "GET")
         if not is_object:
-            raise unusable_body("that is not a JSON object")
+            raise self._unusable("that is not a JSON object", status, answered)
         return Response(
             body,
             _arrival(answered.get("Date"), elapsed),
-            request_id,
+            answered.get("Request-Id"),
             replayed=answered.get("Idempotent-Replayed") == "true",
             asked=asked,
             # An inner list has a bracket of its own, and a byte is found faster than a word.
@@ -152,14 +151,18 @@ class Transport:
                 read = partial(response.raw.read, decode_content=False)
                 return status, answered, unpack(read, answered.get("Content-Encoding"))
         except BodyError as exc:
-            error = unusable(
-                self._base_url, exc, status=status, request_id=answered.get("Request-Id")
-            )
+            error = self._unusable(exc, status, answered)
         except (HTTPError, HTTPException, OSError, ValueError) as exc:
             error = failure(exc, self._base_url, deadline, incomplete=status > 0)
         # The error is raised outside `except` on purpose: as its context, the exception of
         # requests would carry the prepared request and with it the API key.
         raise error
+
+    def _unusable(
+        self, what: BodyError | str, status: int, answered: Mapping[str, str]
+    ) -> StripeConnectionError:
+        request_id = answered.get("Request-Id")
+        return unusable(self._base_url, what, status=status, request_id=request_id)
 
 
 def _arrival(header: str | None, elapsed: float) -> int | None:

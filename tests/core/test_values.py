@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_stripe_lite.core.encoding import encode
-from airflow_provider_stripe_lite.core.values import CHECKS
+from airflow_provider_stripe_lite.core.values import CHECKS, refuse_missing
 from airflow_provider_stripe_lite.errors import StripeInputError
 
 
@@ -60,3 +60,11 @@ def test_a_time_without_a_value_is_refused(read: Any, place: str) -> None:
         f"{place} is a time without a value (NaT): give one, or leave it out."
     )
     assert CHECKS["metadata"]("metadata", 50, {"at": "NaT"}) == {"at": "NaT"}
+
+
+def test_a_file_is_never_called_none_and_a_folder_may_have_the_text_in_its_name() -> None:
+    """The name of a file is often joined with underscores, and so is that of a test's folder."""
+    refuse_missing("path", "/lake/no_None_0/charges.jsonl", of_file=True)
+    for path in ("/lake/charges_None.jsonl", "/lake/None/charges.jsonl", "/lake/day=None/c.jsonl"):
+        with pytest.raises(StripeInputError, match="path holds the text 'None'"):
+            refuse_missing("path", path, of_file=True)
