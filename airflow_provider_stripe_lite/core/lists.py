@@ -18,6 +18,8 @@ __all__ = ["event_types", "feed_list", "feed_named", "list_named"]
 _MOST_TYPES = 20
 # https://docs.stripe.com/api/expanding_objects
 _MOST_LEVELS = 4
+# Stripe's two lists that come whole, and know no parameter but `expand`.
+_WHOLE = re.compile("/v1/(reporting/report_types|accounts/[^/]+/capabilities)")
 _OWN = {
     "created": "created_gte and created_lt",
     "limit": "nothing, as a page is always as large as it can be",
@@ -105,7 +107,8 @@ def list_named(name: object, parameters: Mapping[str, Any] | None = None) -> tup
             )
     else:
         feed = feed_named(name)
-    resource = feed or Resource(str(name), str(name))
+    path = str(name)
+    resource = feed or Resource(path, path, paged=not _WHOLE.fullmatch(path))
     asked = dict(resource.always) | _checked(resource, parameters)
     return replace(resource, always=tuple(asked.items())), feed is not None
 

@@ -168,7 +168,8 @@ class Pages:
         raise error
 
     def _ask(self, asked: dict[str, Any], limit: int, **options: Any) -> Response:
-        parameters = {"limit": limit, **dict(self._resource.always), **asked}
+        size = {"limit": limit} if self._resource.paged else {}
+        parameters = {**size, **dict(self._resource.always), **asked}
         return self._client.get(self._resource.path, parameters, **options)
 
     def _items(self, data: list[Object]) -> list[Item]:

@@ -88,6 +88,7 @@ class Resource:
     :param time_field: the field of an object that the filter ``created`` means.
     :param absent_hint: what to say where Stripe does not know the list.
     :param kept_days: for so many days Stripe keeps an object in the list; None means for good.
+    :param paged: whether the list comes in pages; one that comes whole takes no ``limit``.
     """
 
     object: str
@@ -98,6 +99,7 @@ class Resource:
     time_field: str = "created"
     absent_hint: str | None = None
     kept_days: int | None = None
+    paged: bool = True
 
 
 def _field(name: str, *paths: str, kind: Literal["", "id", "time", "text"] = "") -> Field:

@@ -50,6 +50,20 @@ def test_a_list_is_read_newest_first_over_all_its_pages(
     assert {query["limit"] for query in gets(fake)} == {"100"}
 
 
+@pytest.mark.parametrize("path", ["/v1/reporting/report_types", "/v1/accounts/acct_1/capabilities"])
+def test_a_list_that_comes_whole_is_asked_for_without_a_limit(
+    fake: FakeStripe, client: StripeClient, path: str
+) -> None:
+    """Stripe's pages of these two name no parameter but expand, and it refuses what it knows not.
+
+    https://docs.stripe.com/api/reporting/report_type/list
+    """
+    fake.add_list(path, [{"id": "balance.summary.1"}, {"id": "payouts.summary.1"}])
+    read = listed(client, path, {"expand": ["default_columns"]})
+    assert names(read) == ["balance.summary.1", "payouts.summary.1"]
+    assert gets(fake) == [{"expand[0]": "data.default_columns"}]
+
+
 def test_a_list_takes_stripes_own_parameters(fake: FakeStripe, client: StripeClient) -> None:
     """Archived prices, which the list hides, on every page."""
     fake.add_many("price", 5, created=NOW - 900)
