@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo ui test core lint e2e matrix soak bench build clean
+.PHONY: help demo ui test core lint e2e scale matrix soak bench build clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -37,8 +37,11 @@ lint: .venv/dev ## ruff and mypy
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
-e2e: .venv/dev ## real schedulers, databases, kills, hosts and S3, a browser: about 25 minutes
+e2e: .venv/dev ## real schedulers, databases, kills, a browser: about 15 minutes
 	$(PY) -m pytest -s -m e2e --durations=15
+
+scale: .venv/dev ## several hosts that die, 500 sensors at once, 90 days into S3: about 10 minutes
+	$(PY) -m pytest -s -m scale --durations=15
 
 matrix: .venv/dev ## other Airflows and Pythons, each in an environment of its own; SHARE=3: a third of its tests
 	SHARE=$(SHARE) $(PY) -m dev.matrix
@@ -47,7 +50,7 @@ soak: .venv/dev ## the same for longer, once for each release: make soak SERIES=
 	LEDGER_LIVES=100000 $(PYTEST) tests/core/test_ledger_lives.py
 	HYPOTHESIS_HISTORIES=10000 $(PY) -m pytest tests/core/test_cursor_machine.py
 	RUN_LIVES=300 $(PYTEST) tests/airflow/test_run_lives.py
-	SERIES=$(SERIES) $(PY) -m pytest -s -m soak
+	SERIES=$(SERIES) $(PY) -m pytest -s -m "scale or soak"
 
 bench: .venv/dev ## speed and memory, side by side with other ways to read Stripe
 	$(PY) -m dev.benchmarks

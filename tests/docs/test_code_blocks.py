@@ -30,7 +30,7 @@ from tests.harness import Run, ids, register
 from tests.helpers import NOW, Clock
 
 BLOCKS = blocks()
-# Those of the README run in a living Airflow: test_readme_dags.py.
+# Those of the README run in a living Airflow: tests/e2e/test_readme.py.
 DAGS = [block for block in BLOCKS if is_dag(block) and block.page != "README.md"]
 README_DAGS = [block for block in BLOCKS if is_dag(block) and block.page == "README.md"]
 PYTHON = [

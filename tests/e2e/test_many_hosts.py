@@ -22,7 +22,7 @@ from tests.e2e.scenarios import kill, started, streams
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.scale
 
 MANY_HOSTS = Path(__file__).parent / "many_hosts"
 HOSTS = ("one", "two")

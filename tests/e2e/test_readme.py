@@ -5,23 +5,30 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from dev.airflow_api import wait_for
-from dev.fake_process import FakeStripeProcess
-from dev.stack import AirflowStack
 from tests.docs.blocks import ROOT, blocks, is_dag
-from tests.e2e.conftest import ABSENT, is_there
+from tests.e2e.conftest import ABSENT
 
-pytestmark = pytest.mark.e2e
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
+    from dev.fake_process import FakeStripeProcess
+    from dev.stack import AirflowStack
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("airflow")]
+
+# The command of the backfill writes into Airflow's database beside the scheduler, as SQLite cannot
+# always bear.
+DATABASES = ("postgresql",)
 README = (ROOT / "README.md").read_text()
 FILES = [block for block in blocks() if block.page == "README.md" and is_dag(block)]
+DAGS = ("charges_by_day", "catalogue", "refund", "new_customers", "failed_charges")
 LAKE = "file:///tmp/charges/"
 DAYS = 3
 # An object is delivered when it is a minute old, and the asset event comes two seconds later.
@@ -41,31 +48,30 @@ class World(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Start both; the DAG files differ from README's in the folder that they write to alone.
+def world(
+    airflows: dict[str, AirflowStack], begin: Callable[..., Any], tmp_path_factory: Any
+) -> Iterator[World]:
+    """Add the DAG files, which differ from README's in the folder that they write to alone.
 
-    The command of the backfill writes into Airflow's database beside the scheduler, as SQLite
-    cannot always bear.
+    They wait more than they work, and the scenarios of the calm phase run beside them.
     """
-    if not is_there("postgresql"):
+    if "postgresql" not in airflows:
         pytest.skip(ABSENT)
-    folder = tmp_path_factory.mktemp("readme")
-    lake, dags = folder / "lake", folder / "dags"
-    dags.mkdir()
-    for number, block in enumerate(FILES):
-        text = block.text.replace(LAKE, f"file://{lake}/")
-        (dags / f"readme_{number}.py").write_text(text)
-    with FakeStripeProcess() as fake:
-        charges = days_of_charges(fake)
-        with AirflowStack(
-            dags_folder=dags,
-            home=ROOT / ".e2e" / "readme",
-            database="postgresql",
-            connections={"stripe_default": fake.connection()},
-        ) as airflow:
-            for dag in ("charges_by_day", "catalogue", "refund", "new_customers", "failed_charges"):
-                airflow.unpause(dag)
-            yield World(airflow, fake, lake, charges)
+    airflow, lake = airflows["postgresql"], tmp_path_factory.mktemp("lake")
+    begin("calm", airflow.database)
+    fake: FakeStripeProcess = airflow.fake  # type: ignore[attr-defined]
+    charges = days_of_charges(fake)
+    airflow.set_connection("stripe_default", fake.connection())
+    files = {airflow.dags_folder / f"readme_{at}.py": block.text for at, block in enumerate(FILES)}
+    for path, text in files.items():
+        path.write_text(text.replace(LAKE, f"file://{lake}/"))
+    for dag in DAGS:
+        airflow.unpause(dag)
+    yield World(airflow, fake, lake, charges)
+    for dag in DAGS:
+        airflow.pause(dag)
+    for path in files:
+        path.unlink()
 
 
 def days_of_charges(fake: FakeStripeProcess) -> dict[str, list[str]]:
@@ -79,9 +85,9 @@ def days_of_charges(fake: FakeStripeProcess) -> dict[str, list[str]]:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def first_runs(world: World) -> dict[str, list[str]]:
-    """Let the sensors mark their beginning, and make what they are to deliver."""
+    """Let the sensors mark their beginning, and make what they are to deliver when it is older."""
     run = world.airflow.trigger("new_customers")
     assert world.airflow.wait_run("new_customers", run) == "success"
     assert state(world, "new_customers", run, "new") == "skipped"

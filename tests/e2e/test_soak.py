@@ -21,9 +21,7 @@ SERIES = int(os.environ.get("SERIES", "10"))
 ENOUGH = 1000
 # The package and its pages are the same each time.
 FOLDER = Path(__file__).parent
-TESTS = [
-    FOLDER / f"test_{name}.py" for name in ("bell", "exactly_once", "kills", "waiting", "writing")
-]
+TESTS = [FOLDER / f"test_{name}.py" for name in ("bell", "exactly_once", "kills", "writing")]
 
 
 @pytest.fixture(scope="module")

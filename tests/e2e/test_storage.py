@@ -26,7 +26,7 @@ from tests.e2e.scenarios import SOON, kill
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.scale
 
 DAG, DAGS = "storage", Path(__file__).parent / "storage_dags"
 SETTINGS = {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dev.stack import AirflowStack
     from tests.e2e.scenarios import Stream
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.scale
 PHASE = "waiting"
 
 # In the folder of the other DAGs they would keep the dag-processor busy all the time.
