@@ -168,8 +168,8 @@ class Pages:
         raise error
 
     def _ask(self, asked: dict[str, Any], limit: int, **options: Any) -> Response:
-        size = {"limit": limit} if self._resource.paged else {}
-        parameters = {**size, **dict(self._resource.always), **asked}
+        limited = {"limit": limit} if self._resource.paged else {}
+        parameters = {**limited, **dict(self._resource.always), **asked}
         return self._client.get(self._resource.path, parameters, **options)
 
     def _items(self, data: list[Object]) -> list[Item]:

@@ -49,7 +49,9 @@ class World(NamedTuple):
 
 @pytest.fixture(scope="module")
 def world(
-    airflows: dict[str, AirflowStack], begin: Callable[..., Any], tmp_path_factory: Any
+    airflows: dict[str, AirflowStack],
+    begin: Callable[..., Any],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
     """Add the DAG files, which differ from README's in the folder that they write to alone.
 
